@@ -1,0 +1,1 @@
+"""Atom probe data and the statistics file that microstructures are made from."""

@@ -1,0 +1,1 @@
+"""Case files: schema, and the one translator from a case to domain objects."""

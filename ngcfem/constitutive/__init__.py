@@ -1,0 +1,1 @@
+"""Constitutive laws at one material point and their batched evaluation."""

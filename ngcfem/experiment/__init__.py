@@ -1,0 +1,1 @@
+"""Pillar data and the comparison of a curve with it."""

@@ -1,0 +1,1 @@
+"""Periodic finite-element problem: assembly, linear solver, Newton, time stepping."""

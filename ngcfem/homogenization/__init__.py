@@ -1,0 +1,1 @@
+"""Bounds, effective stiffness and the material-point driver."""

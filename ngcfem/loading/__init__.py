@@ -1,0 +1,1 @@
+"""Macroscopic load paths."""

@@ -1,0 +1,1 @@
+"""Periodic tetrahedral meshes: generation with Gmsh, reading, pairing, quality."""

@@ -1,0 +1,1 @@
+"""Statistics to periodic geometry: tessellation, packing, cell."""

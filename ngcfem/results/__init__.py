@@ -1,0 +1,1 @@
+"""Increments, curves, run directories and fields."""
