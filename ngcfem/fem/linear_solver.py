@@ -1,0 +1,388 @@
+"""One Krylov solve per Newton iteration, whatever is prescribed of the macroscopic components.
+
+The fluctuation u (nN, nm) and the free macroscopic components g form the bordered system
+
+    [ K   C ] [u]   [r]
+    [ B^T D ] [g] = [s]
+
+with K the tangent matrix, C = df/dF, B = V0 dP/du, D = V0 dP/dF. The macroscopic unknowns are
+scaled by the cell length, so that both rows are forces and both unknowns lengths.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mpi4py import MPI  # noqa: I001  (MPI must be imported before petsc4py)
+
+import numpy as np
+from petsc4py import PETSc
+
+from ngcfem.fem.assembly import FluctuationSpace, translation_modes
+from ngcfem.quantities import FloatArray
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+MULTIGRID_OPTIONS: Mapping[str, str] = {
+    "pc_type": "mg",
+    "mg_levels_ksp_type": "chebyshev",
+    "mg_levels_ksp_chebyshev_esteig_steps": "10",
+    "mg_levels_pc_type": "pbjacobi",
+    "mg_coarse_ksp_type": "preonly",
+    "mg_coarse_pc_type": "gamg",
+}
+GMRES_RESTART = 120
+
+
+@dataclass(frozen=True)
+class LinearResult:
+    """Outcome of one linear solve.
+
+    Parameters
+    ----------
+    iterations : int
+        Krylov iterations.
+    converged : bool
+        Whether the tolerance was met.
+    indefinite : bool
+        Whether the conjugate-gradient method met an indefinite operator or preconditioner.
+    """
+
+    iterations: int
+    converged: bool
+    indefinite: bool
+
+
+class BorderedSystem:
+    """The bordered operator and its preconditioner as PETSc sees them on one rank.
+
+    Parameters
+    ----------
+    space : FluctuationSpace
+        Holds the tangent matrix K.
+    multigrid : petsc4py.PETSc.PC
+        Preconditioner of K.
+    translations : petsc4py.PETSc.NullSpace or None
+        Null space of K.
+    columns, rows : ndarray, shape (owned nodes * 3, c)
+        Scaled couplings C and B.
+    macroscopic : ndarray, shape (c, c)
+        Scaled D.
+    """
+
+    def __init__(
+        self,
+        space: FluctuationSpace,
+        multigrid: PETSc.PC,
+        translations: PETSc.NullSpace | None,
+        columns: FloatArray,
+        rows: FloatArray,
+        macroscopic: FloatArray,
+    ) -> None:
+        self._matrix = space.matrix
+        self._comm = space.comm
+        self._multigrid = multigrid
+        self._translations = translations
+        self._columns = columns
+        self._rows = rows
+        self._macroscopic = macroscopic
+        self._count = macroscopic.shape[0]
+        self._inverse = positive_inverse(macroscopic)
+        self._local = space.owned_nodes * 3
+        self.owner: int = space.comm.size - 1
+        self.holds_macroscopic: bool = space.comm.rank == self.owner
+        self._input = space.matrix.createVecRight()
+        self._output = space.matrix.createVecRight()
+
+    def macroscopic_part(self, values: FloatArray) -> FloatArray:
+        """Macroscopic entries of a bordered vector, on every rank.
+
+        Parameters
+        ----------
+        values : ndarray
+            Local part of the vector.
+
+        Returns
+        -------
+        ndarray, shape (c,)
+            Macroscopic entries.
+        """
+        part = np.array(values[self._local :]) if self.holds_macroscopic else None
+        return self._comm.bcast(part, root=self.owner)
+
+    def mult(self, _operator: PETSc.Mat, x: PETSc.Vec, y: PETSc.Vec) -> None:
+        """Apply the bordered operator (called by PETSc).
+
+        Parameters
+        ----------
+        _operator : petsc4py.PETSc.Mat
+            The shell itself.
+        x, y : petsc4py.PETSc.Vec
+            Input and output.
+        """
+        values = x.array_r
+        self._input.array[:] = values[: self._local]
+        self._matrix.mult(self._input, self._output)
+        result = y.array
+        result[: self._local] = self._output.array_r
+        if self._count:
+            g = self.macroscopic_part(values)
+            result[: self._local] += self._columns @ g
+            coupled = self._comm.allreduce(self._rows.T @ values[: self._local], op=MPI.SUM)
+            if self.holds_macroscopic:
+                result[self._local :] = coupled + self._macroscopic @ g
+
+    def apply(self, _preconditioner: PETSc.PC, x: PETSc.Vec, y: PETSc.Vec) -> None:
+        """Apply blockdiag(multigrid, D^-1) (called by PETSc).
+
+        Parameters
+        ----------
+        _preconditioner : petsc4py.PETSc.PC
+            The shell itself.
+        x, y : petsc4py.PETSc.Vec
+            Input and output.
+        """
+        values = x.array_r
+        self._input.array[:] = values[: self._local]
+        if self._translations is not None:
+            self._translations.remove(self._input)
+        self._multigrid.apply(self._input, self._output)
+        if self._translations is not None:
+            self._translations.remove(self._output)
+        result = y.array
+        result[: self._local] = self._output.array_r
+        if self.holds_macroscopic and self._count:
+            result[self._local :] = self._inverse @ values[self._local :]
+
+
+class BorderedSolver:
+    """Two-level p-multigrid (P2 to P1, algebraic multigrid below) and the Krylov method around it.
+
+    Parameters
+    ----------
+    space : FluctuationSpace
+        Holds the tangent matrix, refilled before each `update`.
+    petsc_options : mapping of str to str
+        Extra options of the preconditioner, without the leading dash.
+
+    Attributes
+    ----------
+    use_gmres : bool
+        Set once a tangent is unsymmetric or has shown itself indefinite; it stays set.
+
+    Notes
+    -----
+    The coarse operator is the Galerkin product with the interpolation from the vertices. The rigid
+    translations are attached as null space on both levels, and the six rigid modes guide the
+    aggregation of the coarse level.
+    """
+
+    def __init__(self, space: FluctuationSpace, petsc_options: Mapping[str, str]) -> None:
+        self._space = space
+        self._comm: Intracomm = space.comm
+        self.use_gmres: bool = False
+        self.length: float = space.volume.source.cell_volume_nm3 ** (1.0 / 3.0)
+        self._vertices, self._interpolation = space.interpolation_from_vertices()
+        self._coarse: PETSc.Mat | None = None
+        self._translations: PETSc.NullSpace | None = None
+        if space.has_translations:
+            self._translations = PETSc.NullSpace().create(
+                vectors=translation_modes(space.matrix), comm=self._comm
+            )
+            space.matrix.setNullSpace(self._translations)
+        prefix = f"ngcfem_{id(self):x}_"
+        options = PETSc.Options()
+        for key, value in {**MULTIGRID_OPTIONS, **petsc_options}.items():
+            options[prefix + key] = value
+        self._multigrid = PETSc.PC().create(self._comm)
+        self._multigrid.setOptionsPrefix(prefix)
+        self._system: BorderedSystem | None = None
+
+    def update(self, columns: FloatArray, rows: FloatArray, macroscopic: FloatArray) -> None:
+        """Take over a new tangent; collective.
+
+        Parameters
+        ----------
+        columns, rows : ndarray, shape (owned nodes * 3, c)
+            Couplings df/dF and V0 dP/du, unscaled.
+        macroscopic : ndarray, shape (c, c)
+            V0 dP/dF of the free components, unscaled.
+        """
+        matrix = self._space.matrix
+        if self._coarse is None:
+            self._coarse = matrix.ptap(self._interpolation)
+            self._coarse.setBlockSize(3)
+            self._attach_coarse_modes(self._coarse)
+            self._multigrid.setOperators(matrix, matrix)
+            self._multigrid.setType("mg")
+            self._multigrid.setMGLevels(2)
+            self._multigrid.setMGInterpolation(1, self._interpolation)
+            self._multigrid.getMGCoarseSolve().setOperators(self._coarse, self._coarse)
+            self._multigrid.setFromOptions()
+        else:
+            matrix.ptap(self._interpolation, self._coarse)
+            self._multigrid.getMGCoarseSolve().setOperators(self._coarse, self._coarse)
+            self._multigrid.setOperators(matrix, matrix)
+        self._multigrid.setUp()
+        self._system = BorderedSystem(
+            self._space,
+            self._multigrid,
+            self._translations,
+            columns / self.length,
+            rows / self.length,
+            macroscopic / self.length**2,
+        )
+
+    def _attach_coarse_modes(self, coarse: PETSc.Mat) -> None:
+        modes = translation_modes(coarse)
+        if self._space.has_translations:
+            coarse.setNullSpace(PETSc.NullSpace().create(vectors=modes, comm=self._comm))
+        owned = self._vertices.dofmap.index_map.size_local
+        position = self._vertices.tabulate_dof_coordinates()[:owned]
+        count = max(self._comm.allreduce(owned), 1)
+        position = position - self._comm.allreduce(position.sum(axis=0)) / count
+        for p, q in ((0, 1), (1, 2), (2, 0)):
+            rotation = coarse.createVecRight()
+            values = np.zeros((owned, 3))
+            values[:, p], values[:, q] = -position[:, q], position[:, p]
+            rotation.array[:] = values.ravel()
+            for mode in modes:
+                rotation.axpy(-rotation.dot(mode), mode)
+            if rotation.norm() > 1e-8 * self.length:
+                rotation.normalize()
+                modes.append(rotation)
+        coarse.setNearNullSpace(PETSc.NullSpace().create(vectors=modes, comm=self._comm))
+
+    def solve(
+        self,
+        forces: FloatArray,
+        macroscopic_forces: FloatArray,
+        relative_tolerance: float,
+        maximum_iterations: int,
+    ) -> tuple[FloatArray, FloatArray, LinearResult]:
+        """Solve the bordered system; collective.
+
+        Parameters
+        ----------
+        forces : ndarray, shape (owned nodes, 3)
+            Right-hand side of the fluctuation in nN.
+        macroscopic_forces : ndarray, shape (c,)
+            Right-hand side of the free components: V0 times a stress, unscaled.
+        relative_tolerance : float
+            Reduction of the residual norm.
+        maximum_iterations : int
+            Limit of the Krylov iterations.
+
+        Returns
+        -------
+        fluctuation : ndarray, shape (owned nodes, 3)
+            Change of the fluctuation in nm.
+        components : ndarray, shape (c,)
+            Change of the free macroscopic components.
+        result : LinearResult
+            Iterations and status.
+
+        Notes
+        -----
+        Conjugate gradients with the unpreconditioned norm while the tangent is symmetric and
+        definite; restarted GMRES with right preconditioning otherwise.
+        """
+        if self._system is None:
+            raise RuntimeError("update() must come before solve()")
+        result = self._krylov(forces, macroscopic_forces, relative_tolerance, maximum_iterations)
+        if result[2].indefinite and not self.use_gmres:
+            self.use_gmres = True
+            spent = result[2].iterations
+            result = self._krylov(
+                forces, macroscopic_forces, relative_tolerance, maximum_iterations
+            )
+            total = LinearResult(
+                spent + result[2].iterations, result[2].converged, result[2].indefinite
+            )
+            result = (result[0], result[1], total)
+        return result
+
+    def _krylov(
+        self,
+        forces: FloatArray,
+        macroscopic_forces: FloatArray,
+        relative_tolerance: float,
+        maximum_iterations: int,
+    ) -> tuple[FloatArray, FloatArray, LinearResult]:
+        system: Any = self._system
+        local = forces.size
+        count = len(macroscopic_forces)
+        extra = count if system.holds_macroscopic else 0
+        sizes = (local + extra, self._space.global_nodes * 3 + count)
+        operator = PETSc.Mat().createPython((sizes, sizes), system, comm=self._comm)
+        operator.setUp()
+        right = operator.createVecLeft()
+        right.array[:local] = forces.ravel()
+        if extra:
+            right.array[local:] = macroscopic_forces / self.length
+        norm = right.norm()
+        solution = operator.createVecRight()
+        krylov = PETSc.KSP().create(self._comm)
+        krylov.setOperators(operator)
+        null_space = None
+        if self._space.has_translations:
+            null_space = self._bordered_translations(operator, local)
+            operator.setNullSpace(null_space)
+            null_space.remove(right)
+        preconditioner = krylov.getPC()
+        preconditioner.setType(PETSc.PC.Type.PYTHON)
+        preconditioner.setPythonContext(system)
+        if self.use_gmres:
+            krylov.setType(PETSc.KSP.Type.GMRES)
+            krylov.setGMRESRestart(GMRES_RESTART)
+            krylov.setPCSide(PETSc.PC.Side.RIGHT)
+        else:
+            krylov.setType(PETSc.KSP.Type.CG)
+            krylov.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
+        krylov.setTolerances(rtol=relative_tolerance, atol=1e-300, max_it=maximum_iterations)
+        if norm > 0.0:
+            krylov.solve(right, solution)
+        reason = krylov.getConvergedReason() if norm > 0.0 else 1
+        iterations = krylov.getIterationNumber() if norm > 0.0 else 0
+        fluctuation = np.array(solution.array_r[:local]).reshape(-1, 3)
+        components = system.macroscopic_part(solution.array_r) / self.length
+        for thing in (krylov, operator, right, solution):
+            thing.destroy()
+        if null_space is not None:
+            null_space.destroy()
+        indefinite = reason in (
+            PETSc.KSP.ConvergedReason.DIVERGED_INDEFINITE_PC,
+            PETSc.KSP.ConvergedReason.DIVERGED_INDEFINITE_MAT,
+        )
+        return fluctuation, components, LinearResult(iterations, reason > 0, indefinite)
+
+    def _bordered_translations(self, operator: PETSc.Mat, local: int) -> PETSc.NullSpace:
+        modes = []
+        for component in range(3):
+            mode = operator.createVecRight()
+            values = np.zeros((local // 3, 3))
+            values[:, component] = self._space.global_nodes**-0.5
+            mode.array[:local] = values.ravel()
+            modes.append(mode)
+        return PETSc.NullSpace().create(vectors=modes, comm=self._comm)
+
+
+def positive_inverse(matrix: FloatArray) -> FloatArray:
+    """Inverse of the positive-definite matrix with the absolute spectrum of a symmetric part.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (c, c)
+        Any square matrix.
+
+    Returns
+    -------
+    ndarray, shape (c, c)
+        Symmetric positive-definite matrix.
+    """
+    if matrix.shape[0] == 0:
+        return matrix
+    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
+    floor = 1e-6 * max(float(np.abs(values).max()), 1e-300)
+    return (vectors / np.maximum(np.abs(values), floor)) @ vectors.T
