@@ -34,15 +34,15 @@ setup: ## make the environment in .venv
 	@containers/setup.sh
 
 demo: setup ## run the case CASE on NP ranks, from statistics to report
-	@ngcfem run "$(CASE)" --np $(NP) --out "$(OUT)"
+	@"$(VENV)/bin/ngcfem" run "$(CASE)" --np $(NP) --out "$(OUT)"
 	@test -s "$(OUT)/report.html" || { echo "demo: the run ended without $(OUT)/report.html" >&2; exit 1; }
 	@echo "demo: the report is $(OUT)/report.html"
 
 test: setup ## run the tests that are not marked slow
-	@python -m pytest $(PYTEST_FLAGS)
+	@"$(VENV)/bin/python" -m pytest $(PYTEST_FLAGS)
 
 verify: setup ## run all tests, the slow ones too
-	@python -m pytest -m "slow or not slow" $(PYTEST_FLAGS)
+	@"$(VENV)/bin/python" -m pytest -m "slow or not slow" $(PYTEST_FLAGS)
 
 LOCK_FLAGS := --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: ## write both lock files anew from pyproject.toml

@@ -43,7 +43,7 @@ write_stamp() {
     mv "$directory/.stamp.new" "$directory/.stamp"
 }
 
-tool_sources=(requirements-tools.lock containers/setup.sh)
+tool_sources=(requirements-tools.lock)
 venv_sources=(requirements.lock pyproject.toml containers/setup.sh)
 
 if [ "$goal" = all ] && up_to_date "$VENV" "${venv_sources[@]}"; then exit 0; fi
