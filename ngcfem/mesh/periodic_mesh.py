@@ -1,10 +1,20 @@
 """The mesh as data: nodes, tetrahedra, phases, grains and the periodic identification of nodes."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from ngcfem.quantities import FloatArray, Int32Array, IntArray
+
+TETRAHEDRON_EDGES = ((0, 1), (1, 2), (0, 2), (0, 3), (2, 3), (1, 3))
+"""Vertices of each edge, in the order of the midside nodes 4 to 9 of Gmsh."""
+
+TETRAHEDRON_FACETS = ((1, 2, 3), (0, 3, 2), (0, 1, 3), (0, 2, 1))
+"""Vertices of the facet opposite each vertex, normal outwards."""
+
+EDGES_OF_FACETS = ((1, 4, 5), (3, 4, 2), (0, 5, 3), (2, 1, 0))
+"""Edges of each facet, numbered as ``TETRAHEDRON_EDGES``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,3 +60,21 @@ class PeriodicMesh:
     def cell_volume_nm3(self) -> float:
         """Volume of the periodic cell in nm^3."""
         return float(abs(np.linalg.det(self.lattice)))
+
+    @property
+    def sha256(self) -> str:
+        """Hash over all that the mesh holds; equal meshes have equal hashes."""
+        digest = hashlib.sha256()
+        for array, kind in (
+            (self.points, "<f8"),
+            (self.cells, "<i8"),
+            (self.torus_node, "<i8"),
+            (self.lattice, "<f8"),
+            (self.phase, "<i4"),
+            (self.grain, "<i4"),
+        ):
+            plain = np.ascontiguousarray(array, dtype=kind)
+            digest.update(repr(plain.shape).encode())
+            digest.update(plain.tobytes())
+        digest.update(repr((self.periodic, self.phase_names)).encode())
+        return digest.hexdigest()

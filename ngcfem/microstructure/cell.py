@@ -1,0 +1,234 @@
+"""The periodic cell as geometry: grains, interface network, crystals and layers, without a mesh."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ngcfem.quantities import FloatArray
+
+CellKind = Literal["nanocomposite", "nanoglass", "glass", "sphere", "laminate", "homogeneous"]
+CELL_KINDS: tuple[str, ...] = (
+    "nanocomposite",
+    "nanoglass",
+    "glass",
+    "sphere",
+    "laminate",
+    "homogeneous",
+)
+MATRIX = "matrix"
+INCLUSION = "inclusion"
+CELL_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Cap:
+    """A spherical cap of even thickness that sits on a sphere.
+
+    Parameters
+    ----------
+    axis : tuple of float
+        Unit vector from the centre of the sphere to the pole of the cap.
+    half_angle_deg : float
+        Polar angle of the rim in degrees.
+    thickness_nm : float
+        Radial thickness in nm.
+    """
+
+    axis: tuple[float, float, float]
+    half_angle_deg: float
+    thickness_nm: float
+
+
+@dataclass(frozen=True)
+class Inclusion:
+    """A sphere, with or without a cap of another phase on it.
+
+    Parameters
+    ----------
+    centre_nm : tuple of float
+        Centre in nm, next to the site of its grain (not wrapped into the cell).
+    radius_nm : float
+        Radius in nm.
+    grain : int
+        Number of the grain that holds it; -1 where there are no grains.
+    cap : Cap or None
+        Adjacent region of the Sc-rich phase.
+    """
+
+    centre_nm: tuple[float, float, float]
+    radius_nm: float
+    grain: int = -1
+    cap: Cap | None = None
+
+    @property
+    def volume_nm3(self) -> float:
+        """Volume of the sphere in nm^3."""
+        return 4.0 / 3.0 * np.pi * self.radius_nm**3
+
+    @property
+    def cap_volume_nm3(self) -> float:
+        """Volume of the cap in nm^3, 0 without one."""
+        if self.cap is None:
+            return 0.0
+        outer = self.radius_nm + self.cap.thickness_nm
+        solid_angle = 2.0 * np.pi * (1.0 - np.cos(np.radians(self.cap.half_angle_deg)))
+        return float(solid_angle / 3.0 * (outer**3 - self.radius_nm**3))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a laminate.
+
+    Parameters
+    ----------
+    phase : str
+        Name of the phase.
+    fraction : float
+        Share of the cell volume.
+    """
+
+    phase: str
+    fraction: float
+
+
+@dataclass(frozen=True, eq=False)
+class PeriodicCell:
+    """The geometry of one period.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``CELL_KINDS``.
+    lattice : ndarray, shape (3, 3)
+        Period vectors as rows, in nm.
+    phase_names : tuple of str
+        Names of the phases that occur.
+    sites : ndarray, shape (n, 3)
+        Laguerre sites of the grains in nm; no rows without grains.
+    weights : ndarray, shape (n,)
+        Laguerre weights in nm^2.
+    interface_thickness_nm : float
+        Thickness of the network between the grains; every grain is its Laguerre cell moved in by
+        half of it.
+    inclusions : tuple of Inclusion
+        Crystals, or the sphere of the kind ``sphere``.
+    layers : tuple of Layer
+        Layers from the origin along ``layer_axis``.
+    layer_axis : int
+        Index of the axis normal to the layers.
+    seed : int or None
+        Seed that made the cell; None for the kinds without chance.
+    """
+
+    kind: str
+    lattice: FloatArray
+    phase_names: tuple[str, ...]
+    sites: FloatArray
+    weights: FloatArray
+    interface_thickness_nm: float = 0.0
+    inclusions: tuple[Inclusion, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    layer_axis: int = 0
+    seed: int | None = None
+
+    @property
+    def number_of_grains(self) -> int:
+        """Number of grains, 0 without grains."""
+        return len(self.sites)
+
+    @property
+    def volume_nm3(self) -> float:
+        """Volume of the cell in nm^3."""
+        return float(abs(np.linalg.det(self.lattice)))
+
+    def to_json(self) -> str:
+        """Write the cell as JSON text from which ``cell_from_json`` rebuilds it exactly."""
+        document = {
+            "schema_version": CELL_SCHEMA_VERSION,
+            "kind": self.kind,
+            "lattice_nm": self.lattice.tolist(),
+            "phase_names": list(self.phase_names),
+            "sites_nm": self.sites.tolist(),
+            "weights_nm2": self.weights.tolist(),
+            "interface_thickness_nm": self.interface_thickness_nm,
+            "inclusions": [asdict(inclusion) for inclusion in self.inclusions],
+            "layers": [asdict(layer) for layer in self.layers],
+            "layer_axis": self.layer_axis,
+            "seed": self.seed,
+        }
+        return json.dumps(document, indent=1)
+
+
+def _inclusion(document: Mapping[str, Any]) -> Inclusion:
+    cap = document["cap"]
+    return Inclusion(
+        centre_nm=tuple(document["centre_nm"]),
+        radius_nm=document["radius_nm"],
+        grain=document["grain"],
+        cap=None if cap is None else Cap(**{**cap, "axis": tuple(cap["axis"])}),
+    )
+
+
+def cell_from_json(text: str) -> PeriodicCell:
+    """Rebuild a cell from the text that ``PeriodicCell.to_json`` wrote.
+
+    Parameters
+    ----------
+    text : str
+        JSON text.
+
+    Returns
+    -------
+    PeriodicCell
+        The same cell, bit for bit.
+
+    Raises
+    ------
+    ValueError
+        If the text was written by another schema version.
+    """
+    document = json.loads(text)
+    if document.get("schema_version") != CELL_SCHEMA_VERSION:
+        raise ValueError(
+            f"cell file of schema version {document.get('schema_version')}: "
+            f"this program reads version {CELL_SCHEMA_VERSION}"
+        )
+    return PeriodicCell(
+        kind=document["kind"],
+        lattice=np.array(document["lattice_nm"], dtype=float),
+        phase_names=tuple(document["phase_names"]),
+        sites=np.array(document["sites_nm"], dtype=float).reshape(-1, 3),
+        weights=np.array(document["weights_nm2"], dtype=float),
+        interface_thickness_nm=document["interface_thickness_nm"],
+        inclusions=tuple(_inclusion(entry) for entry in document["inclusions"]),
+        layers=tuple(Layer(**entry) for entry in document["layers"]),
+        layer_axis=document["layer_axis"],
+        seed=document["seed"],
+    )
+
+
+def box_lattice(cell_nm: float | Sequence[float]) -> FloatArray:
+    """Period vectors of a box.
+
+    Parameters
+    ----------
+    cell_nm : float or sequence of float
+        Edge of a cube, or the three edges, in nm.
+
+    Returns
+    -------
+    ndarray, shape (3, 3)
+        Period vectors as rows.
+
+    Raises
+    ------
+    ValueError
+        If an edge is not a positive number, or their number is neither 1 nor 3.
+    """
+    edges = np.atleast_1d(np.asarray(cell_nm, dtype=float))
+    if edges.shape not in ((1,), (3,)) or not np.all(np.isfinite(edges)) or np.any(edges <= 0.0):
+        raise ValueError(f"cell_nm must be one or three positive lengths, not {cell_nm}")
+    return np.diag(np.broadcast_to(edges, (3,)).astype(float))
