@@ -1,0 +1,251 @@
+"""Laws at many points: chunks of fixed size through one compiled kernel."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from ngcfem.constitutive.elasticity import IsotropicElastic
+from ngcfem.constitutive.kinematics import Kernel, finite_strain_kernel, small_strain_kernel
+from ngcfem.constitutive.law import Law
+from ngcfem.constitutive.parameters import LAW_PARAMETERS, resolve_parameters
+from ngcfem.constitutive.plasticity import EQUIVALENT_PLASTIC_STRAIN, J2, DruckerPrager
+from ngcfem.constitutive.xla import jax, jnp, keep_compiled_code
+from ngcfem.quantities import FloatArray, Int32Array, Kinematics
+
+LAWS: Mapping[str, Law] = {law.name: law for law in (IsotropicElastic(), J2(), DruckerPrager())}
+
+DEFAULT_CHUNK_SIZE = 4096
+"""Points whose data fit into the second-level cache; smaller pays overhead, larger misses."""
+
+_FINITE_PLASTIC_STATE = ("11", "22", "33", "12", "23", "13")
+
+
+@dataclass(frozen=True, eq=False)
+class BatchResult:
+    """Response of n points.
+
+    Parameters
+    ----------
+    first_piola_kirchhoff_stress : ndarray, shape (n, 9)
+        Row-major, GPa; NaN where the status is not 0. Small kinematics: the stress.
+    consistent_tangent : ndarray, shape (n, 81), or None
+        dP_iJ/dF_kL at 27 i + 9 J + 3 k + L, GPa; NaN where the status is not 0.
+    state : ndarray, shape (n, number of state variables)
+        State at the end of the step; the old state where the status is not 0.
+    status : ndarray of int32, shape (n,)
+        0 ok, 1 local iteration not converged, 2 det F <= 0, 3 not finite.
+    """
+
+    first_piola_kirchhoff_stress: FloatArray
+    consistent_tangent: FloatArray | None
+    state: FloatArray
+    status: Int32Array
+
+
+@cache
+def _compiled(law_name: str, kinematics: str, tangent: bool) -> Kernel:
+    """Kernel shared by every phase with the same law; parameters are arguments, not constants."""
+    keep_compiled_code()
+    make = finite_strain_kernel if kinematics == "finite" else small_strain_kernel
+    return jax.jit(make(LAWS[law_name], tangent))
+
+
+class BatchedLaw:
+    """One law, evaluated at any number of points.
+
+    Parameters
+    ----------
+    law_name : str
+        Name of the law, a key of `ngcfem.constitutive.parameters.LAW_PARAMETERS`.
+    kinematics : {"finite", "small"}
+        Finite strain, or small strain with F - I as the displacement gradient.
+    chunk_size : int
+        Points a compiled call works on. One size means one compilation.
+
+    Raises
+    ------
+    ValueError
+        If the law, the kinematics or the chunk size is not valid.
+
+    Notes
+    -----
+    The points are cut into chunks; the last one is filled up with points at F = I in the initial
+    state, so that the compiled code sees one shape. Parameters, time increment and viscosity are
+    arguments of the compiled code: changing them compiles nothing.
+    """
+
+    def __init__(
+        self, law_name: str, kinematics: Kinematics, chunk_size: int = DEFAULT_CHUNK_SIZE
+    ) -> None:
+        if law_name not in LAWS:
+            raise ValueError(f"unknown law {law_name!r}; there are {', '.join(sorted(LAWS))}")
+        if kinematics not in ("finite", "small"):
+            raise ValueError(f"kinematics must be 'finite' or 'small', not {kinematics!r}")
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size must be at least 1, not {chunk_size}")
+        law = LAWS[law_name]
+        self.law_name = law_name
+        self.kinematics = kinematics
+        self.chunk_size = chunk_size
+        tensor = (
+            "inverse_plastic_right_cauchy_green" if kinematics == "finite" else "plastic_strain"
+        )
+        plastic = tuple(f"{tensor}_{ij}" for ij in _FINITE_PLASTIC_STATE)
+        self.state_names: tuple[str, ...] = (
+            *(plastic if law.has_plastic_strain else ()),
+            *law.internal_variables,
+        )
+
+    @property
+    def number_of_state_variables(self) -> int:
+        """Columns of the state array."""
+        return len(self.state_names)
+
+    @property
+    def plastic_strain_index(self) -> int | None:
+        """Column of the equivalent plastic strain kappa, or None if the law has none."""
+        if EQUIVALENT_PLASTIC_STRAIN in self.state_names:
+            return self.state_names.index(EQUIVALENT_PLASTIC_STRAIN)
+        return None
+
+    def parameter_vector(self, parameters: Mapping[str, float]) -> FloatArray:
+        """Values of the parameters in the order the law reads them.
+
+        Parameters
+        ----------
+        parameters : mapping of str to float
+            Valid parameters; those left out take their default.
+
+        Returns
+        -------
+        ndarray, shape (number of parameters,)
+            Values in the units of the names.
+        """
+        resolved = resolve_parameters(self.law_name, parameters)
+        return np.array([resolved[spec.name] for spec in LAW_PARAMETERS[self.law_name]])
+
+    def initial_state(self, n: int) -> FloatArray:
+        """State of undeformed, virgin points.
+
+        Parameters
+        ----------
+        n : int
+            Number of points.
+
+        Returns
+        -------
+        ndarray, shape (n, number of state variables)
+            C_p^-1 = I (finite) or zero plastic strain (small), zero internal variables.
+        """
+        state = np.zeros((n, self.number_of_state_variables))
+        if self.kinematics == "finite" and LAWS[self.law_name].has_plastic_strain:
+            state[:, :3] = 1.0
+        return state
+
+    def update(
+        self,
+        deformation_gradient: FloatArray,
+        state: FloatArray,
+        parameter_vector: FloatArray,
+        time_increment_s: float,
+        viscosity_gpa_s: float = 0.0,
+        tangent: bool = True,
+        out: BatchResult | None = None,
+    ) -> BatchResult:
+        """Advance n points by one step.
+
+        Parameters
+        ----------
+        deformation_gradient : ndarray, shape (n, 9)
+            F at the end of the step, row-major.
+        state : ndarray, shape (n, number of state variables)
+            State at the start of the step; never modified.
+        parameter_vector : ndarray
+            From `parameter_vector`.
+        time_increment_s : float
+            Length of the step, positive.
+        viscosity_gpa_s : float
+            Uniaxial overstress in GPa per equivalent plastic strain rate.
+        tangent : bool
+            Whether to compute the consistent tangent.
+        out : BatchResult or None
+            Arrays to write to, of the right shape; its state must not be the state passed in.
+
+        Returns
+        -------
+        BatchResult
+            Stress, tangent, state and status; `out` if it was given.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit or the time increment is not positive.
+        """
+        n = len(deformation_gradient)
+        self._check(deformation_gradient, state, time_increment_s, viscosity_gpa_s)
+        result = self._result_arrays(n, tangent) if out is None else out
+        self._check_out(result, state, n, tangent)
+        kernel = _compiled(self.law_name, self.kinematics, tangent)
+        size = self.chunk_size
+        parameters = jnp.asarray(np.array(parameter_vector, dtype=float))
+        step, viscosity = float(time_increment_s), float(viscosity_gpa_s)
+        # JAX may use the memory of an array it is given. The chunks therefore go through buffers
+        # that nobody else writes to, and every result is read before a buffer is filled again.
+        gradient_buffer = np.empty((size, 9))
+        state_buffer = np.empty((size, self.number_of_state_variables))
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            count = stop - start
+            gradient_buffer[:count] = deformation_gradient[start:stop]
+            state_buffer[:count] = state[start:stop]
+            if count < size:
+                gradient_buffer[count:] = np.eye(3).reshape(9)
+                state_buffer[count:] = self.initial_state(size - count)
+            points = kernel(gradient_buffer, state_buffer, parameters, step, viscosity)
+            stress = np.asarray(points.first_piola_kirchhoff_stress)
+            result.first_piola_kirchhoff_stress[start:stop] = stress[:count]
+            result.state[start:stop] = np.asarray(points.state)[:count]
+            result.status[start:stop] = np.asarray(points.status)[:count]
+            if tangent and result.consistent_tangent is not None:
+                matrix = np.asarray(points.consistent_tangent)
+                result.consistent_tangent[start:stop] = matrix[:count]
+        return result
+
+    def _result_arrays(self, n: int, tangent: bool) -> BatchResult:
+        return BatchResult(
+            np.empty((n, 9)),
+            np.empty((n, 81)) if tangent else None,
+            np.empty((n, self.number_of_state_variables)),
+            np.empty(n, dtype=np.int32),
+        )
+
+    def _check(
+        self,
+        deformation_gradient: FloatArray,
+        state: FloatArray,
+        time_increment_s: float,
+        viscosity_gpa_s: float,
+    ) -> None:
+        n = len(deformation_gradient)
+        expected = ((n, 9), (n, self.number_of_state_variables))
+        if (deformation_gradient.shape, state.shape) != expected:
+            raise ValueError(
+                f"deformation gradient and state have shapes {deformation_gradient.shape} and "
+                f"{state.shape}; law {self.law_name} needs {expected[0]} and {expected[1]}"
+            )
+        if not (time_increment_s > 0.0 and np.isfinite(time_increment_s)):
+            raise ValueError(f"the time increment must be positive, not {time_increment_s}")
+        if not (viscosity_gpa_s >= 0.0 and np.isfinite(viscosity_gpa_s)):
+            raise ValueError(f"the viscosity must not be negative, it is {viscosity_gpa_s}")
+
+    def _check_out(self, out: BatchResult, state: FloatArray, n: int, tangent: bool) -> None:
+        shapes = (out.first_piola_kirchhoff_stress.shape, out.state.shape, out.status.shape)
+        fits = shapes == ((n, 9), (n, self.number_of_state_variables), (n,))
+        if tangent:
+            fits = fits and getattr(out.consistent_tangent, "shape", None) == (n, 81)
+        if not fits or (n > 0 and np.may_share_memory(out.state, state)):
+            raise ValueError(
+                "the arrays of `out` do not fit the points, or its state is the state passed in"
+            )

@@ -1,0 +1,413 @@
+"""From a law in principal strains to stress, tangent and state of many points, finite or small."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ngcfem.constitutive.law import (
+    CONVERGED,
+    INVERTED,
+    NOT_FINITE,
+    Law,
+    Principal,
+    PrincipalUpdate,
+    Scalar,
+    Step,
+)
+from ngcfem.constitutive.xla import jax, jnp, lax
+
+Symmetric = tuple[Scalar, Scalar, Scalar, Scalar, Scalar, Scalar]
+"""Components 11, 22, 33, 12, 23, 13."""
+
+SYMMETRIC_PAIRS: tuple[tuple[int, int], ...] = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2))
+SYMMETRIC_INDEX: tuple[tuple[int, int, int], ...] = ((0, 3, 5), (3, 1, 4), (5, 4, 2))
+
+_JACOBI_SWEEPS = 5
+# Gap of logarithmic strains below which a divided difference is replaced by its limit: there the
+# rounding error of the difference, 1e-16 / gap, and the error of the limit, gap^2 f''' / 12, are
+# both near 1e-10 of the stiffness for yield strains of a few per cent.
+_REPEATED_STRAIN_GAP = 1e-6
+
+
+class PointUpdate(NamedTuple):
+    """What the kernel returns for n points.
+
+    Parameters
+    ----------
+    first_piola_kirchhoff_stress : Array, shape (n, 9)
+        Row-major, GPa.
+    consistent_tangent : Array, shape (n, 81)
+        dP_iJ/dF_kL at 27 i + 9 J + 3 k + L, GPa; shape (n, 0) if not asked for.
+    state : Array, shape (n, number of state variables)
+        State at the end of the step.
+    status : Array of int, shape (n,)
+        Status codes of `ngcfem.constitutive.law`.
+    """
+
+    first_piola_kirchhoff_stress: jax.Array
+    consistent_tangent: jax.Array
+    state: jax.Array
+    status: jax.Array
+
+
+Kernel = Callable[[jax.Array, jax.Array, jax.Array, Scalar, Scalar], PointUpdate]
+
+
+def symmetric_eigen(tensor: Symmetric) -> tuple[Principal, list[list[Scalar]]]:
+    """Eigenvalues and eigenvectors of symmetric tensors, element by element.
+
+    Parameters
+    ----------
+    tensor : tuple of six Array, shape (n,)
+        Components 11, 22, 33, 12, 23, 13.
+
+    Returns
+    -------
+    tuple of three Array, and list of list of Array
+        Eigenvalues (not sorted), and V[i][a], component i of eigenvector a.
+
+    Notes
+    -----
+    Cyclic Jacobi rotations with a fixed number of sweeps: no branches, orthonormal vectors for
+    repeated eigenvalues, convergence to rounding in four to five sweeps.
+
+    References
+    ----------
+    Golub and Van Loan (2013), Matrix Computations, 4th ed., section 8.5 (Jacobi methods).
+    """
+    one, zero = jnp.ones_like(tensor[0]), jnp.zeros_like(tensor[0])
+
+    def sweep(
+        _: int, carried: tuple[list[list[Scalar]], list[list[Scalar]]]
+    ) -> tuple[list[list[Scalar]], list[list[Scalar]]]:
+        a = [list(row) for row in carried[0]]
+        vectors = [list(row) for row in carried[1]]
+        for p, q, r in ((0, 1, 2), (1, 2, 0), (0, 2, 1)):
+            gap = a[q][q] - a[p][p]
+            size = jnp.abs(gap) + jnp.sqrt(gap * gap + 4.0 * a[p][q] * a[p][q])
+            tangent = jnp.where(gap >= 0.0, 2.0, -2.0) * a[p][q] / (size + 1e-300)
+            cosine = lax.rsqrt(1.0 + tangent * tangent)
+            sine = tangent * cosine
+            a[p][p], a[q][q] = a[p][p] - tangent * a[p][q], a[q][q] + tangent * a[p][q]
+            a[p][q] = a[q][p] = jnp.zeros_like(gap)
+            mixed_p = cosine * a[p][r] - sine * a[q][r]
+            mixed_q = sine * a[p][r] + cosine * a[q][r]
+            a[p][r] = a[r][p] = mixed_p
+            a[q][r] = a[r][q] = mixed_q
+            for row in vectors:
+                row[p], row[q] = cosine * row[p] - sine * row[q], sine * row[p] + cosine * row[q]
+        return a, vectors
+
+    matrix = [[tensor[SYMMETRIC_INDEX[i][j]] for j in range(3)] for i in range(3)]
+    identity = [[one if i == j else zero for j in range(3)] for i in range(3)]
+    values, vectors = lax.fori_loop(0, _JACOBI_SWEEPS, sweep, (matrix, identity))
+    return (values[0][0], values[1][1], values[2][2]), vectors
+
+
+def finite_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
+    """Make the kernel of a law for finite strain.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    with_tangent : bool
+        Whether the kernel computes the consistent tangent.
+
+    Returns
+    -------
+    callable
+        ``kernel(F (n, 9), state (n, ns), parameter vector, dt, viscosity) -> PointUpdate``. The
+        state is C_p^-1 (six components 11, 22, 33, 12, 23, 13) followed by the internal variables,
+        or empty for a law without plastic strain.
+
+    Notes
+    -----
+    1. Trial elastic left Cauchy-Green tensor b = F C_p^-1 F^T = V diag(x) V^T, e_a = 1/2 ln x_a.
+    2. The law gives principal Kirchhoff stresses tau_a, elastic strains and D_ac = dtau_a/de_c
+       (forward differentiation of the law, three directions).
+    3. P = V diag(tau) W^T with W = F^-1 V; C_p^-1 = W diag(exp 2 e^el) W^T.
+    4. With h = V^T dF F^-1 V the increment of P in the basis V, W is, for a != b,
+       dP_aa = sum_c (D_ac - tau_a delta_ac) h_cc and
+       dP_ab = m_ab x_b h_ab + (m_ab x_a - tau_a) h_ba, m_ab = (tau_a - tau_b) / (x_a - x_b);
+       m x_b = t g / (exp(2 g) - 1) with g = e_a - e_b and t = (tau_a - tau_b) / g, whose limit for
+       g -> 0 is (D_aa - D_ab + D_bb - D_ba) / 2. The gap g is relative by nature.
+    5. det F <= 0 is looked for explicitly: F C_p^-1 F^T cannot see it. A point whose status is not
+       0 returns NaN for stress and tangent and its state unchanged.
+
+    References
+    ----------
+    Simo (1992), Comput. Methods Appl. Mech. Eng. 99, 61-112, doi 10.1016/0045-7825(92)90123-2.
+    Ogden (1984), Non-Linear Elastic Deformations, section 6.1: moduli on principal axes.
+    """
+
+    def kernel(
+        deformation_gradient: jax.Array,
+        state: jax.Array,
+        parameter_vector: jax.Array,
+        time_increment_s: Scalar,
+        viscosity_gpa_s: Scalar,
+    ) -> PointUpdate:
+        determinant = _determinant(deformation_gradient.T)
+        inverted = determinant <= 0.0
+        readable = jnp.isfinite(determinant) & jnp.all(jnp.isfinite(state), axis=1)
+        usable = readable & jnp.logical_not(inverted)
+        eye = jnp.eye(3).reshape(1, 9)
+        safe = jnp.where(usable[:, None], deformation_gradient, eye)
+        f = safe.T
+        inverse = _inverse(f)
+        if law.has_plastic_strain:
+            stretch = _congruence(f, tuple(state[:, k] for k in range(6)))
+            internal = tuple(state[:, k] for k in range(6, state.shape[1]))
+        else:
+            one, zero = jnp.ones_like(determinant), jnp.zeros_like(determinant)
+            stretch = _congruence(f, (one, one, one, zero, zero, zero))
+            internal = ()
+        squares, vectors = symmetric_eigen(stretch)
+        strain = tuple(0.5 * jnp.log(jnp.maximum(x, 1e-300)) for x in squares)
+        result, slopes = _evaluate(
+            law, strain, internal, parameter_vector, time_increment_s, viscosity_gpa_s, with_tangent
+        )
+        pulled = [
+            [sum(inverse[3 * j + k] * vectors[k][a] for k in range(3)) for a in range(3)]
+            for j in range(3)
+        ]
+        tau = result.kirchhoff_stress
+        stress = jnp.stack(
+            [
+                sum(vectors[i][a] * tau[a] * pulled[j][a] for a in range(3))
+                for i in range(3)
+                for j in range(3)
+            ],
+            axis=1,
+        )
+        new_state = state
+        if law.has_plastic_strain:
+            squared = [jnp.exp(2.0 * e) for e in result.elastic_strain]
+            plastic = [
+                sum(pulled[i][a] * squared[a] * pulled[j][a] for a in range(3))
+                for i, j in SYMMETRIC_PAIRS
+            ]
+            new_state = jnp.stack([*plastic, *result.internal_variables], axis=1)
+        tangent = jnp.zeros((len(determinant), 0))
+        if with_tangent:
+            coefficients = _finite_coefficients(strain, tau, slopes)
+            tangent = _turn_back(coefficients, vectors, pulled)
+        status = jnp.where(readable, jnp.where(inverted, INVERTED, result.status), NOT_FINITE)
+        return _sealed(stress, tangent, new_state, status, state)
+
+    return kernel
+
+
+def small_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
+    """Make the kernel of a law for small strain.
+
+    Parameters
+    ----------
+    law : Law
+        The law; its logarithmic strains are read as small strains, its Kirchhoff stress as the
+        stress.
+    with_tangent : bool
+        Whether the kernel computes the consistent tangent.
+
+    Returns
+    -------
+    callable
+        ``kernel(F (n, 9), state (n, ns), parameter vector, dt, viscosity) -> PointUpdate``. F - I
+        is the displacement gradient; the state is the plastic strain tensor (six components 11, 22,
+        33, 12, 23, 13, tensor shear) followed by the internal variables.
+
+    Notes
+    -----
+    1. Trial elastic strain sym(F - I) - e^p = V diag(e) V^T.
+    2. The law gives principal stresses, elastic strains and D_ac = dsigma_a/de_c.
+    3. sigma = V diag(sigma_a) V^T; e^p = sym(F - I) - V diag(e^el) V^T.
+    4. Tangent in the basis V: D_ac for the diagonal, t_ab/2 for the shear components.
+    """
+
+    def kernel(
+        deformation_gradient: jax.Array,
+        state: jax.Array,
+        parameter_vector: jax.Array,
+        time_increment_s: Scalar,
+        viscosity_gpa_s: Scalar,
+    ) -> PointUpdate:
+        readable = jnp.all(jnp.isfinite(deformation_gradient), axis=1) & jnp.all(
+            jnp.isfinite(state), axis=1
+        )
+        eye = jnp.eye(3).reshape(1, 9)
+        safe = jnp.where(readable[:, None], deformation_gradient, eye)
+        gradient = (safe - eye).T
+        total = tuple(0.5 * (gradient[3 * i + j] + gradient[3 * j + i]) for i, j in SYMMETRIC_PAIRS)
+        trial, internal = total, ()
+        if law.has_plastic_strain:
+            trial = tuple(total[k] - state[:, k] for k in range(6))
+            internal = tuple(state[:, k] for k in range(6, state.shape[1]))
+        strain, vectors = symmetric_eigen(trial)
+        result, slopes = _evaluate(
+            law, strain, internal, parameter_vector, time_increment_s, viscosity_gpa_s, with_tangent
+        )
+        sigma = result.kirchhoff_stress
+        components = [
+            sum(vectors[i][a] * sigma[a] * vectors[j][a] for a in range(3))
+            for i, j in SYMMETRIC_PAIRS
+        ]
+        stress = jnp.stack(
+            [components[SYMMETRIC_INDEX[i][j]] for i in range(3) for j in range(3)], axis=1
+        )
+        new_state = state
+        if law.has_plastic_strain:
+            elastic = result.elastic_strain
+            plastic = [
+                total[k] - sum(vectors[i][a] * elastic[a] * vectors[j][a] for a in range(3))
+                for k, (i, j) in enumerate(SYMMETRIC_PAIRS)
+            ]
+            new_state = jnp.stack([*plastic, *result.internal_variables], axis=1)
+        tangent = jnp.zeros((len(readable), 0))
+        if with_tangent:
+            coefficients = _small_coefficients(strain, sigma, slopes)
+            tangent = _turn_back(coefficients, vectors, vectors)
+        status = jnp.where(readable, result.status, NOT_FINITE)
+        return _sealed(stress, tangent, new_state, status, state)
+
+    return kernel
+
+
+def _determinant(f: jax.Array) -> jax.Array:
+    return (
+        f[0] * (f[4] * f[8] - f[5] * f[7])
+        - f[1] * (f[3] * f[8] - f[5] * f[6])
+        + f[2] * (f[3] * f[7] - f[4] * f[6])
+    )
+
+
+def _inverse(f: jax.Array) -> tuple[jax.Array, ...]:
+    cofactors = (
+        f[4] * f[8] - f[5] * f[7],
+        f[2] * f[7] - f[1] * f[8],
+        f[1] * f[5] - f[2] * f[4],
+        f[5] * f[6] - f[3] * f[8],
+        f[0] * f[8] - f[2] * f[6],
+        f[2] * f[3] - f[0] * f[5],
+        f[3] * f[7] - f[4] * f[6],
+        f[1] * f[6] - f[0] * f[7],
+        f[0] * f[4] - f[1] * f[3],
+    )
+    factor = 1.0 / (f[0] * cofactors[0] + f[1] * cofactors[3] + f[2] * cofactors[6])
+    return tuple(factor * c for c in cofactors)
+
+
+def _congruence(f: jax.Array, s: Symmetric) -> Symmetric:
+    """Components of F S F^T."""
+    half = [
+        [sum(f[3 * i + k] * s[SYMMETRIC_INDEX[k][j]] for k in range(3)) for j in range(3)]
+        for i in range(3)
+    ]
+    return tuple(sum(half[i][k] * f[3 * j + k] for k in range(3)) for i, j in SYMMETRIC_PAIRS)
+
+
+def _evaluate(
+    law: Law,
+    strain: Principal,
+    internal: tuple[Scalar, ...],
+    parameter_vector: jax.Array,
+    time_increment_s: Scalar,
+    viscosity_gpa_s: Scalar,
+    with_tangent: bool,
+) -> tuple[PrincipalUpdate, list[list[Scalar]]]:
+    """The law at every point, and D[a][c] = dtau_a/de_c."""
+    parameters = law.unpack(parameter_vector)
+    step = Step(time_increment_s, viscosity_gpa_s)
+
+    def at_points(strain: Principal) -> tuple[Principal, PrincipalUpdate]:
+        result = jax.vmap(lambda e, iv: law.update(e, iv, parameters, step))(strain, internal)
+        return result.kirchhoff_stress, result
+
+    if not with_tangent:
+        return at_points(strain)[1], []
+    _, linear, result = jax.linearize(at_points, strain, has_aux=True)
+    one, zero = jnp.ones_like(strain[0]), jnp.zeros_like(strain[0])
+    columns = [linear(tuple(one if k == c else zero for k in range(3))) for c in range(3)]
+    return result, [[columns[c][a] for c in range(3)] for a in range(3)]
+
+
+def _divided_difference(
+    strain: Principal, stress: Principal, slopes: list[list[Scalar]], a: int, b: int
+) -> tuple[Scalar, Scalar]:
+    """Gap e_a - e_b, and (tau_a - tau_b) / (e_a - e_b) or its limit."""
+    gap = strain[a] - strain[b]
+    repeated = jnp.abs(gap) < _REPEATED_STRAIN_GAP
+    limit = 0.5 * (slopes[a][a] - slopes[a][b] + slopes[b][b] - slopes[b][a])
+    quotient = (stress[a] - stress[b]) / jnp.where(repeated, 1.0, gap)
+    return gap, jnp.where(repeated, limit, quotient)
+
+
+Coefficients = dict[tuple[int, int, int, int], Scalar]
+"""Nonzero components (a, b, c, d) of the tangent in the eigenbasis: dP_ab per dF_cd."""
+
+
+def _finite_coefficients(
+    strain: Principal, tau: Principal, slopes: list[list[Scalar]]
+) -> Coefficients:
+    coefficients: Coefficients = {}
+    for a in range(3):
+        for c in range(3):
+            coefficients[a, a, c, c] = slopes[a][c] - (tau[a] if a == c else 0.0)
+    for a, b in ((0, 1), (1, 2), (0, 2)):
+        gap, quotient = _divided_difference(strain, tau, slopes, a, b)
+        distinct = jnp.abs(gap) > 0.0
+        safe = jnp.where(distinct, gap, 1.0)
+        toward_b = quotient * jnp.where(distinct, safe / jnp.expm1(2.0 * safe), 0.5)
+        toward_a = toward_b + quotient * gap
+        coefficients[a, b, a, b] = toward_b
+        coefficients[b, a, b, a] = toward_a
+        coefficients[a, b, b, a] = toward_a - tau[a]
+        coefficients[b, a, a, b] = toward_b - tau[b]
+    return coefficients
+
+
+def _small_coefficients(
+    strain: Principal, sigma: Principal, slopes: list[list[Scalar]]
+) -> Coefficients:
+    coefficients: Coefficients = {}
+    for a in range(3):
+        for c in range(3):
+            coefficients[a, a, c, c] = slopes[a][c]
+    for a, b in ((0, 1), (1, 2), (0, 2)):
+        half = 0.5 * _divided_difference(strain, sigma, slopes, a, b)[1]
+        coefficients[a, b, a, b] = coefficients[b, a, b, a] = half
+        coefficients[a, b, b, a] = coefficients[b, a, a, b] = half
+    return coefficients
+
+
+def _turn_back(
+    coefficients: Coefficients, vectors: list[list[Scalar]], pulled: list[list[Scalar]]
+) -> jax.Array:
+    """Tangent (n, 81) from its components in the bases V (current) and W (reference)."""
+    zero = jnp.zeros_like(vectors[0][0])
+    indices = [(a, b) for a in range(3) for b in range(3)]
+    middle = jnp.stack(
+        [coefficients.get((a, b, c, d), zero) for a, b in indices for c, d in indices], axis=1
+    ).reshape(-1, 9, 9)
+    basis = jnp.stack(
+        [vectors[i][a] * pulled[j][b] for i, j in indices for a, b in indices], axis=1
+    ).reshape(-1, 9, 9)
+    return (basis @ middle @ jnp.swapaxes(basis, 1, 2)).reshape(-1, 81)
+
+
+def _sealed(
+    stress: jax.Array,
+    tangent: jax.Array,
+    new_state: jax.Array,
+    status: jax.Array,
+    old_state: jax.Array,
+) -> PointUpdate:
+    """Mark points that failed: NaN stress, old state."""
+    finite = jnp.all(jnp.isfinite(stress), axis=1) & jnp.all(jnp.isfinite(new_state), axis=1)
+    status = jnp.where((status == CONVERGED) & jnp.logical_not(finite), NOT_FINITE, status)
+    good = (status == CONVERGED)[:, None]
+    return PointUpdate(
+        jnp.where(good, stress, jnp.nan),
+        jnp.where(good, tangent, jnp.nan),
+        jnp.where(good, new_state, old_state),
+        status.astype(jnp.int32),
+    )

@@ -1,0 +1,451 @@
+"""Which parameters each law takes, in which range, and what a set of values must satisfy.
+
+Free of any numerical library, so that a case file can be validated on any machine.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ParameterFinding = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter of a law.
+
+    Parameters
+    ----------
+    name : str
+        Key in a case file, with its unit where it has one.
+    unit : str
+        Unit; empty for a pure number.
+    description : str
+        What it means, in one phrase.
+    default : float or None
+        Value if left out; None makes it required.
+    minimum, maximum : float or None
+        Range.
+    exclusive_minimum, exclusive_maximum : bool
+        Whether the end of the range itself is refused.
+    reference : str
+        Where the meaning of the parameter is defined.
+    """
+
+    name: str
+    unit: str
+    description: str
+    default: float | None
+    minimum: float | None
+    maximum: float | None
+    exclusive_minimum: bool = False
+    exclusive_maximum: bool = False
+    reference: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """The range in words, for a message."""
+        parts = []
+        if self.minimum is not None:
+            parts.append(f"{'>' if self.exclusive_minimum else '>='} {self.minimum:g}")
+        if self.maximum is not None:
+            parts.append(f"{'<' if self.exclusive_maximum else '<='} {self.maximum:g}")
+        return " and ".join(["a finite number", *parts])
+
+    def accepts(self, value: float) -> bool:
+        """Whether a value lies in the range.
+
+        Parameters
+        ----------
+        value : float
+            Value to look at.
+
+        Returns
+        -------
+        bool
+            False for a value outside the range and for one that is not finite.
+        """
+        if not math.isfinite(value):
+            return False
+        if self.minimum is not None and (
+            value <= self.minimum if self.exclusive_minimum else value < self.minimum
+        ):
+            return False
+        return not (
+            self.maximum is not None
+            and (value >= self.maximum if self.exclusive_maximum else value > self.maximum)
+        )
+
+
+_HENCKY = "Hencky (1928), Z. Tech. Phys. 9, 215"
+_DRUCKER_PRAGER = "Drucker and Prager (1952), Q. Appl. Math. 10, 157, doi 10.1090/qam/48291"
+_VOCE = "Voce (1955), Metallurgia 51, 219"
+
+# 10 000 GPa is far above any solid: the bound is there to catch a value given in MPa or Pa.
+_ELASTIC: tuple[ParameterSpec, ...] = (
+    ParameterSpec(
+        "youngs_modulus_gpa",
+        "GPa",
+        "Young's modulus",
+        None,
+        0.0,
+        10_000.0,
+        exclusive_minimum=True,
+        reference=_HENCKY,
+    ),
+    ParameterSpec(
+        "poisson_ratio",
+        "",
+        "Poisson's ratio",
+        None,
+        -1.0,
+        0.5,
+        exclusive_minimum=True,
+        exclusive_maximum=True,
+        reference=_HENCKY,
+    ),
+)
+
+_HARDENING: tuple[ParameterSpec, ...] = (
+    ParameterSpec(
+        "yield_strength_gpa",
+        "GPa",
+        "uniaxial compressive strength (Kirchhoff stress) before any plastic strain",
+        None,
+        0.0,
+        1_000.0,
+        exclusive_minimum=True,
+    ),
+    ParameterSpec("softening_gpa", "GPa", "strength lost in the end by softening", 0.0, 0.0, None),
+    ParameterSpec(
+        "softening_strain",
+        "",
+        "equivalent plastic strain over which softening decays by 1/e",
+        1.0,
+        0.0,
+        None,
+        exclusive_minimum=True,
+    ),
+    ParameterSpec(
+        "voce_hardening_gpa",
+        "GPa",
+        "strength gained in the end by saturating hardening",
+        0.0,
+        0.0,
+        None,
+        reference=_VOCE,
+    ),
+    ParameterSpec(
+        "voce_rate",
+        "",
+        "rate of the saturating hardening per equivalent plastic strain",
+        1.0,
+        0.0,
+        None,
+        exclusive_minimum=True,
+        reference=_VOCE,
+    ),
+    ParameterSpec(
+        "hardening_modulus_gpa",
+        "GPa",
+        "linear hardening per equivalent plastic strain",
+        0.0,
+        0.0,
+        10_000.0,
+    ),
+)
+
+_PRESSURE: tuple[ParameterSpec, ...] = (
+    ParameterSpec(
+        "friction_coefficient",
+        "",
+        "mu in tau_bar + mu p - k, p the mean stress (tension positive)",
+        None,
+        0.0,
+        math.sqrt(3.0),
+        exclusive_maximum=True,
+        reference=_DRUCKER_PRAGER,
+    ),
+    ParameterSpec(
+        "dilatancy",
+        "",
+        "beta in the potential tau_bar + beta p",
+        0.0,
+        0.0,
+        math.sqrt(3.0),
+        exclusive_maximum=True,
+        reference=_DRUCKER_PRAGER,
+    ),
+    ParameterSpec(
+        "reference_rate_per_s",
+        "1/s",
+        "equivalent plastic strain rate at which the strength is the yield strength",
+        1e-3,
+        0.0,
+        None,
+        exclusive_minimum=True,
+    ),
+    ParameterSpec(
+        "rate_sensitivity",
+        "",
+        "exponent m of the rate factor (rate / reference rate)^m; 0 is rate independent",
+        0.0,
+        0.0,
+        1.0,
+    ),
+)
+
+LAW_PARAMETERS: Mapping[str, tuple[ParameterSpec, ...]] = {
+    "elastic": _ELASTIC,
+    "j2": (*_ELASTIC, *_HARDENING),
+    "drucker-prager": (*_ELASTIC, *_HARDENING, *_PRESSURE),
+}
+
+SMALLEST_RATE_SENSITIVITY = 1e-4
+"""Below it (and above 0) the plastic strain of a step is lost in rounding: (1 + eps)^(1/m)."""
+
+_CUBIC = ("c11_gpa", "c12_gpa", "c44_gpa")
+
+
+def resolve_parameters(law: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Fill in the defaults.
+
+    Parameters
+    ----------
+    law : str
+        Key of `LAW_PARAMETERS`.
+    values : mapping of str to float
+        Values given; they must have passed `check_parameters`.
+
+    Returns
+    -------
+    dict of str to float
+        Every parameter of the law, in the order of `LAW_PARAMETERS`.
+    """
+    resolved: dict[str, float] = {}
+    for spec in LAW_PARAMETERS[law]:
+        value = values.get(spec.name, spec.default)
+        if value is None:
+            raise KeyError(f"{law}: {spec.name} is required")
+        resolved[spec.name] = float(value)
+    return resolved
+
+
+def shear_and_bulk_modulus(values: Mapping[str, float]) -> tuple[float, float]:
+    """Shear and bulk modulus of the isotropic elastic constants.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        Holds ``youngs_modulus_gpa`` and ``poisson_ratio``.
+
+    Returns
+    -------
+    tuple of float
+        G and K in GPa.
+    """
+    youngs_modulus, poisson_ratio = values["youngs_modulus_gpa"], values["poisson_ratio"]
+    return (
+        youngs_modulus / (2.0 * (1.0 + poisson_ratio)),
+        youngs_modulus / (3.0 * (1.0 - 2.0 * poisson_ratio)),
+    )
+
+
+def minimum_hardening_slope(values: Mapping[str, float]) -> float:
+    """Smallest slope of the yield strength over all equivalent plastic strains.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        Resolved parameters with the hardening function.
+
+    Returns
+    -------
+    float
+        Minimum over kappa >= 0 of d sigma_y / d kappa in GPa; negative where the law softens.
+
+    Notes
+    -----
+    The slope is -(D/k) exp(-kappa/k) + Q b exp(-b kappa) + H. It has at most one interior
+    stationary point, kappa = ln(Q b^2 k^2 / D) / (b - 1/k); the minimum is there, at 0 or at
+    infinity.
+    """
+    softening_rate = 1.0 / values["softening_strain"]
+    softening_slope = values["softening_gpa"] * softening_rate
+    voce_rate = values["voce_rate"]
+    voce_slope = values["voce_hardening_gpa"] * voce_rate
+
+    def slope(kappa: float) -> float:
+        return voce_slope * math.exp(-voce_rate * kappa) - softening_slope * math.exp(
+            -softening_rate * kappa
+        )
+
+    candidates = [slope(0.0), 0.0]
+    if softening_slope > 0.0 and voce_slope > 0.0 and voce_rate != softening_rate:
+        ratio = voce_slope * voce_rate / (softening_slope * softening_rate)
+        kappa = math.log(ratio) / (voce_rate - softening_rate)
+        if kappa > 0.0:
+            candidates.append(slope(kappa))
+    return min(candidates) + values["hardening_modulus_gpa"]
+
+
+def softens(law: str, values: Mapping[str, float]) -> bool:
+    """Whether the strength falls anywhere with plastic strain.
+
+    Parameters
+    ----------
+    law : str
+        Key of `LAW_PARAMETERS`.
+    values : mapping of str to float
+        Valid parameters.
+
+    Returns
+    -------
+    bool
+        True if a mesh would decide the width of a band (there is no internal length).
+    """
+    names = {spec.name for spec in LAW_PARAMETERS[law]}
+    if "softening_gpa" not in names:
+        return False
+    return minimum_hardening_slope(resolve_parameters(law, values)) < 0.0
+
+
+def check_parameters(law: str, values: Mapping[str, float]) -> list[ParameterFinding]:
+    """Everything that is wrong with the parameters of a law.
+
+    Parameters
+    ----------
+    law : str
+        Name of the law.
+    values : mapping of str to float
+        Parameters as given, without defaults.
+
+    Returns
+    -------
+    list of tuple of str
+        (name, found, allowed, remedy) of each problem; empty if all is well.
+    """
+    if law not in LAW_PARAMETERS:
+        laws = ", ".join(sorted(LAW_PARAMETERS))
+        return [("law", repr(law), f"one of {laws}", "choose a law that exists")]
+    specs = {spec.name: spec for spec in LAW_PARAMETERS[law]}
+    findings: list[ParameterFinding] = []
+    for name, value in values.items():
+        if name not in specs:
+            findings.append(_unknown(law, name, value, specs))
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            findings.append((name, repr(value), specs[name].allowed, "give a number"))
+        elif not specs[name].accepts(value):
+            unit = f" in {specs[name].unit}" if specs[name].unit else ""
+            findings.append((name, f"{value:g}", specs[name].allowed, f"correct the value{unit}"))
+    for name, spec in specs.items():
+        if name not in values and spec.default is None:
+            findings.append((name, "nothing", spec.allowed, f"add {name}: {spec.description}"))
+    if not findings:
+        findings += _cross_conditions(law, values)
+    return findings
+
+
+def _unknown(
+    law: str, name: str, value: object, specs: Mapping[str, ParameterSpec]
+) -> ParameterFinding:
+    found, allowed = repr(value), ", ".join(specs)
+    if name == "characteristic_length_nm":
+        return (
+            name,
+            found,
+            "nothing: the name is reserved",
+            "leave it out; no law has an internal length yet, so a softening law needs "
+            "[solver] mesh_dependent = true",
+        )
+    if name in _CUBIC or name == "orientation":
+        return (
+            name,
+            found,
+            "youngs_modulus_gpa and poisson_ratio",
+            "give isotropic constants; cubic elasticity is not available because the laws are "
+            "isotropic: they work with principal strains, which have no lattice direction",
+        )
+    return (name, found, allowed, f"remove it or correct the spelling; law {law} does not take it")
+
+
+def _cross_conditions(law: str, values: Mapping[str, float]) -> list[ParameterFinding]:
+    resolved = resolve_parameters(law, values)
+    findings: list[ParameterFinding] = []
+    if "softening_gpa" in resolved:
+        findings += _hardening_conditions(resolved, values)
+    if "friction_coefficient" in resolved:
+        findings += _pressure_conditions(resolved)
+    if findings or "softening_gpa" not in resolved:
+        return findings
+    shear_modulus, bulk_modulus = shear_and_bulk_modulus(resolved)
+    slope = minimum_hardening_slope(resolved)
+    stiffness = 3.0 * shear_modulus
+    if "friction_coefficient" in resolved:
+        friction = resolved["friction_coefficient"]
+        stiffness += 3.0 * bulk_modulus * friction * resolved["dilatancy"]
+        slope *= 1.0 - friction / math.sqrt(3.0)
+        # The rate factor scales the slope; a factor of 2 is 2^(1/m) times the reference rate.
+        slope *= 2.0 if resolved["rate_sensitivity"] > 0.0 and slope < 0.0 else 1.0
+    if stiffness + slope <= 0.0:
+        findings.append(
+            (
+                "softening_strain",
+                f"{resolved['softening_strain']:g} with softening_gpa = "
+                f"{resolved['softening_gpa']:g} (steepest slope {slope:.4g} GPa)",
+                f"a steepest slope above {-stiffness:.4g} GPa (three times the shear modulus)",
+                "make softening_strain larger or softening_gpa smaller; steeper than that, a "
+                "point has no unique stress (snap-back)",
+            )
+        )
+    return findings
+
+
+def _hardening_conditions(
+    resolved: Mapping[str, float], given: Mapping[str, float]
+) -> list[ParameterFinding]:
+    findings: list[ParameterFinding] = []
+    for amount, scale in (
+        ("softening_gpa", "softening_strain"),
+        ("voce_hardening_gpa", "voce_rate"),
+    ):
+        if resolved[amount] > 0.0 and scale not in given:
+            findings.append(
+                (scale, "nothing", "a number > 0", f"add {scale}: it goes with {amount}")
+            )
+    if resolved["softening_gpa"] >= resolved["yield_strength_gpa"]:
+        findings.append(
+            (
+                "softening_gpa",
+                f"{resolved['softening_gpa']:g}",
+                f"less than yield_strength_gpa = {resolved['yield_strength_gpa']:g}",
+                "lower softening_gpa: some strength must be left",
+            )
+        )
+    return findings
+
+
+def _pressure_conditions(resolved: Mapping[str, float]) -> list[ParameterFinding]:
+    findings: list[ParameterFinding] = []
+    friction, dilatancy = resolved["friction_coefficient"], resolved["dilatancy"]
+    if dilatancy > friction:
+        findings.append(
+            (
+                "dilatancy",
+                f"{dilatancy:g}",
+                f"at most friction_coefficient = {friction:g}",
+                "lower dilatancy: above the friction coefficient, flow under pressure would "
+                "create energy",
+            )
+        )
+    rate_sensitivity = resolved["rate_sensitivity"]
+    if 0.0 < rate_sensitivity < SMALLEST_RATE_SENSITIVITY:
+        findings.append(
+            (
+                "rate_sensitivity",
+                f"{rate_sensitivity:g}",
+                f"0 or at least {SMALLEST_RATE_SENSITIVITY:g}",
+                "use 0 for a rate-independent law",
+            )
+        )
+    return findings
