@@ -1,1 +1,1 @@
-"""Case files: schema, and the one translator from a case to domain objects."""
+"""Case files: their shape, their checks and their translation into domain objects."""

@@ -1,0 +1,497 @@
+"""Checks of a case file that concern more than one key.
+
+Every check is a generator of findings over the parts of the file that have the right shape, so that
+one run reports everything that is wrong.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ngcfem.case.findings import shown
+from ngcfem.case.materials import CasePhase
+from ngcfem.case.mesh_header import physical_volume_names
+from ngcfem.case.sections import (
+    CompareSection,
+    HomogeneousSection,
+    LaminateSection,
+    Load,
+    LoadSegmentSection,
+    MeshSection,
+    Microstructure,
+    MixedLoad,
+    PhaseSection,
+    SolverSection,
+    SphereSection,
+    StatisticsSection,
+    UniaxialStressLoad,
+    UserMeshSection,
+)
+from ngcfem.constitutive.parameters import softens
+from ngcfem.errors import Finding
+from ngcfem.quantities import COMPOSITE_PHASES, GRAIN, INTERFACE
+
+STATISTICAL_KINDS: tuple[str, ...] = ("nanocomposite", "nanoglass", "glass")
+LARGEST_TRUE_STRAIN = 3.0
+
+_PETSC_OWNED: dict[str, str] = {
+    "ksp_type": "the Krylov method is chosen by the symmetry of the tangent",
+    "ksp_rtol": "use [solver] linear_tolerance",
+    "ksp_atol": "use [solver] linear_tolerance",
+    "ksp_max_it": "use [solver] maximum_linear_iterations",
+    "ksp_norm_type": "the inexact Newton method needs the unpreconditioned norm",
+    "ksp_pc_side": "the inexact Newton method needs the unpreconditioned norm",
+    "ksp_initial_guess_nonzero": "every linear solve starts from zero",
+    "pc_type": "the preconditioner is the two-level p-multigrid; tune mg_levels_* and mg_coarse_*",
+    "pc_mg_levels": "there are two levels, P2 and P1",
+    "pc_mg_galerkin": "the coarse operator is built by the program",
+}
+
+
+@dataclass(frozen=True)
+class CaseParts:
+    """The parts of a case file that have the right shape; None where a part is missing or wrong.
+
+    Parameters
+    ----------
+    file : str
+        Name of the case file, for the messages.
+    directory : Path
+        Directory of the case file.
+    seed : int or None
+        Seed of the microstructure.
+    phase_names : tuple of str or None
+        Name of every phase in the order of the file; None where there is none.
+    given : mapping of str to tuple of str
+        Keys that stand in each section.
+    phases : tuple of PhaseSection or None
+        Phases in the order of the file.
+    materials : tuple of CasePhase or None
+        The same with sound parameters.
+    statistics, microstructure, mesh, load, solver, compare : section or None
+        The sections.
+    """
+
+    file: str
+    directory: Path
+    seed: int | None
+    phase_names: tuple[str | None, ...]
+    given: Mapping[str, tuple[str, ...]]
+    phases: tuple[PhaseSection | None, ...]
+    materials: tuple[CasePhase | None, ...]
+    statistics: StatisticsSection | None
+    microstructure: Microstructure | None
+    mesh: MeshSection | None
+    load: Load | None
+    solver: SolverSection | None
+    compare: CompareSection | None
+
+
+def locate(directory: Path, name: str) -> Path:
+    """Path of a file that a case file names.
+
+    Parameters
+    ----------
+    directory : Path
+        Directory of the case file.
+    name : str
+        The name as written.
+
+    Returns
+    -------
+    Path
+        The name itself if absolute, else relative to the case file.
+    """
+    return directory / Path(name).expanduser()
+
+
+def check_case(parts: CaseParts, softening: bool = True) -> Iterator[Finding]:
+    """Check everything that concerns more than one key.
+
+    Parameters
+    ----------
+    parts : CaseParts
+        What has the right shape.
+    softening : bool
+        Whether softening must be acknowledged; a material point needs no word on the mesh.
+
+    Yields
+    ------
+    Finding
+        Each thing that is wrong.
+    """
+    yield from _check_microstructure(parts)
+    yield from _check_statistics(parts)
+    yield from _check_mesh(parts)
+    yield from _check_phases(parts)
+    yield from _check_load(parts)
+    if softening:
+        yield from _check_softening(parts)
+    yield from _check_petsc(parts)
+    if parts.compare is not None:
+        yield from _check_file(parts, "compare.data", parts.compare.data, "pillar data (TOML)")
+
+
+def _check_file(parts: CaseParts, key: str, name: str, what: str) -> Iterator[Finding]:
+    path = locate(parts.directory, name)
+    if path.is_file():
+        return
+    found = "a directory" if path.is_dir() else "no such file"
+    yield Finding(
+        parts.file,
+        key,
+        f'"{name}": {found}',
+        f"{what}, relative to {parts.directory}",
+        "check the name and the place of the file",
+    )
+
+
+def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
+    micro = parts.microstructure
+    if micro is None:
+        return
+    if micro.kind in STATISTICAL_KINDS:
+        if parts.seed is None and "seed" not in parts.given[""]:
+            yield Finding(
+                parts.file,
+                "seed",
+                "nothing: the key is missing",
+                f"a whole number for the random {micro.kind}",
+                "add seed = 1 at the top of the file; the same seed gives the same cell",
+            )
+        if micro.cell_aspect != (1.0, 1.0, 1.0):
+            yield Finding(
+                parts.file,
+                "microstructure.cell_aspect",
+                shown(micro.cell_aspect),
+                "[1.0, 1.0, 1.0]: the tessellation makes cubes only in this version",
+                "delete the line",
+            )
+    if isinstance(micro, SphereSection):
+        yield from _check_sphere(parts, micro)
+    if isinstance(micro, LaminateSection):
+        total = math.fsum(layer.fraction for layer in micro.layers)
+        if abs(total - 1.0) > 1e-9:
+            yield Finding(
+                parts.file,
+                "microstructure.layers",
+                f"fractions that add up to {total:.10g}",
+                "fractions that add up to 1",
+                "correct the fractions of the layers",
+            )
+
+
+def _check_sphere(parts: CaseParts, micro: SphereSection) -> Iterator[Finding]:
+    cell = np.broadcast_to(np.asarray(micro.cell_nm, dtype=float), (3,))
+    largest = float(math.pi / 6.0 * cell.min() ** 3 / cell.prod())
+    if micro.fraction >= largest:
+        yield Finding(
+            parts.file,
+            "microstructure.fraction",
+            shown(micro.fraction),
+            f"less than {largest:.4g}: the sphere must fit into the cell",
+            "choose a smaller fraction",
+        )
+
+
+def _check_statistics(parts: CaseParts) -> Iterator[Finding]:
+    micro = parts.microstructure
+    if micro is not None:
+        needed = micro.kind in STATISTICAL_KINDS
+        present = "statistics" in parts.given[""]
+        if needed and not present:
+            yield Finding(
+                parts.file,
+                "statistics",
+                "nothing: the section is missing",
+                f"[statistics] for the kind {micro.kind}",
+                'add [statistics] with file = "data/fe90sc10_statistics.json" or another file',
+            )
+        elif present and not needed:
+            yield Finding(
+                parts.file,
+                "statistics",
+                f"a section that the kind {micro.kind} does not use",
+                "[statistics] for the kinds " + ", ".join(STATISTICAL_KINDS),
+                "delete the section",
+            )
+    if parts.statistics is not None and parts.statistics.file is not None:
+        yield from _check_file(
+            parts, "statistics.file", parts.statistics.file, "a statistics file (JSON)"
+        )
+
+
+def _check_mesh(parts: CaseParts) -> Iterator[Finding]:
+    micro, mesh = parts.microstructure, parts.mesh
+    if micro is None or mesh is None:
+        return
+    given = parts.given.get("mesh", ())
+    if isinstance(micro, UserMeshSection):
+        if mesh.file is None:
+            yield Finding(
+                parts.file,
+                "mesh.file",
+                "nothing: the key is missing",
+                "a Gmsh file (.msh) for the kind mesh",
+                'add file = "my_mesh.msh" under [mesh]',
+            )
+        else:
+            yield from _check_file(parts, "mesh.file", mesh.file, "a Gmsh file (.msh)")
+        if mesh.size_nm is not None:
+            yield Finding(
+                parts.file,
+                "mesh.size_nm",
+                shown(mesh.size_nm),
+                "nothing: the elements of a user's mesh have their size",
+                "delete the line",
+            )
+        if mesh.period_nm is not None and np.linalg.det(np.asarray(mesh.period_nm)) <= 0.0:
+            yield Finding(
+                parts.file,
+                "mesh.period_nm",
+                shown(mesh.period_nm),
+                "three period vectors as rows, right-handed and not in one plane",
+                "correct the vectors, or swap two of them",
+            )
+        return
+    if mesh.size_nm is None:
+        yield Finding(
+            parts.file,
+            "mesh.size_nm",
+            "nothing: the key is missing",
+            f"an element size in nm for the generated kind {micro.kind}",
+            "add size_nm = 1.2 under [mesh], or another size",
+        )
+    if mesh.order == 2:
+        yield Finding(
+            parts.file,
+            "mesh.order",
+            "2",
+            "1: generated meshes are straight-sided; the order of the displacement is that of "
+            "[solver] element",
+            'delete the line, or use a curved mesh of your own with kind = "mesh"',
+        )
+    for name in ("file", "length_unit_nm", "period_nm"):
+        if name in given:
+            yield Finding(
+                parts.file,
+                f"mesh.{name}",
+                f"a key that the generated kind {micro.kind} does not use",
+                'keys of a user\'s mesh only with [microstructure] kind = "mesh"',
+                'delete the line, or set kind = "mesh"',
+            )
+
+
+def _expected_phases(parts: CaseParts) -> tuple[str, ...] | None:
+    micro = parts.microstructure
+    if micro is None:
+        return None
+    if isinstance(micro, LaminateSection):
+        return tuple(dict.fromkeys(layer.phase for layer in micro.layers))
+    if isinstance(micro, HomogeneousSection):
+        return (micro.phase,)
+    if isinstance(micro, UserMeshSection):
+        if parts.mesh is None or parts.mesh.file is None:
+            return None
+        return physical_volume_names(locate(parts.directory, parts.mesh.file))
+    return {
+        "nanocomposite": COMPOSITE_PHASES,
+        "nanoglass": (INTERFACE, GRAIN),
+        "glass": (GRAIN,),
+        "sphere": ("matrix", "inclusion"),
+    }[micro.kind]
+
+
+def _check_phases(parts: CaseParts) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for index, name in enumerate(parts.phase_names):
+        if name is None:
+            continue
+        if name in first:
+            yield Finding(
+                parts.file,
+                f"phase[{index}].name",
+                f'"{name}", which is also the name of phase[{first[name]}]',
+                "each phase once",
+                "delete one of the two, or correct its name",
+            )
+        first.setdefault(name, index)
+    expected = _expected_phases(parts)
+    if expected is None or parts.microstructure is None:
+        return
+    kind = parts.microstructure.kind
+    for name, index in first.items():
+        if name not in expected:
+            yield Finding(
+                parts.file,
+                f"phase[{index}].name",
+                f'"{name}", which the cell does not have',
+                f"the phases of this {kind}: " + ", ".join(expected),
+                "correct the name, or delete this [[phase]]",
+            )
+    if None in parts.phase_names:
+        return
+    for name in expected:
+        if name not in first:
+            yield Finding(
+                parts.file,
+                "phase",
+                f'no [[phase]] with name = "{name}"',
+                f"a material for each phase of this {kind}: " + ", ".join(expected),
+                f'add [[phase]] with name = "{name}", law and parameters',
+            )
+
+
+def _check_softening(parts: CaseParts) -> Iterator[Finding]:
+    if parts.solver is None or parts.solver.mesh_dependent:
+        return
+    for index, material in enumerate(parts.materials):
+        if material is not None and softens(material.law, material.parameters):
+            yield Finding(
+                parts.file,
+                f"phase[{index}].parameters",
+                f'softening of phase "{material.name}" without an internal length, so that the '
+                "result depends on the mesh",
+                "softening with [solver] mesh_dependent = true",
+                "add mesh_dependent = true under [solver] (the report will say so), or set "
+                "softening_gpa = 0.0",
+            )
+
+
+def _check_petsc(parts: CaseParts) -> Iterator[Finding]:
+    if parts.solver is None:
+        return
+    for key in parts.solver.petsc:
+        bare = key.lstrip("-")
+        if bare != key:
+            yield Finding(
+                parts.file,
+                f"solver.petsc.{key}",
+                f'an option with a leading dash, "{key}"',
+                "the option's name alone",
+                f"write {bare}",
+            )
+        elif bare in _PETSC_OWNED or bare.startswith(("snes_", "ts_", "log_", "mat_", "vec_")):
+            yield Finding(
+                parts.file,
+                f"solver.petsc.{key}",
+                f"{key}, which [solver] owns",
+                "options of the multigrid levels: mg_levels_*, mg_coarse_*",
+                _PETSC_OWNED.get(bare, "delete the line; there is no such part to set"),
+            )
+
+
+def _check_load(parts: CaseParts) -> Iterator[Finding]:
+    if isinstance(parts.load, UniaxialStressLoad):
+        yield from _check_uniaxial(parts.file, parts.load)
+    elif isinstance(parts.load, MixedLoad):
+        for index, segment in enumerate(parts.load.segment):
+            yield from _check_segment(parts.file, index, segment)
+        if parts.load.kinematics == "finite":
+            yield from _check_inversion(parts.file, parts.load.segment)
+
+
+def _check_uniaxial(file: str, load: UniaxialStressLoad) -> Iterator[Finding]:
+    strains = load.true_strain if isinstance(load.true_strain, tuple) else (load.true_strain,)
+    previous = 0.0
+    for strain in strains:
+        if abs(strain) > LARGEST_TRUE_STRAIN:
+            yield Finding(
+                file,
+                "load.true_strain",
+                shown(strain),
+                f"a true strain ln(l/l0) between {-LARGEST_TRUE_STRAIN:g} and "
+                f"{LARGEST_TRUE_STRAIN:g}, compression negative",
+                f"write a fraction: {strain:g} percent is {strain / 100.0:g}",
+            )
+        elif strain == previous:
+            yield Finding(
+                file,
+                "load.true_strain",
+                f"{shown(strain)}, where the load already is",
+                "a strain other than the one before it (the load starts at 0)",
+                "write the strain to go to; compression is negative: -0.8",
+            )
+        previous = strain
+    if isinstance(load.increments, tuple) and len(load.increments) != len(strains):
+        yield Finding(
+            file,
+            "load.increments",
+            f"{len(load.increments)} numbers for {len(strains)} value(s) of true_strain",
+            "one number for all, or one for each value of true_strain",
+            "make the two lists equally long",
+        )
+
+
+def _check_segment(file: str, index: int, segment: LoadSegmentSection) -> Iterator[Finding]:
+    key = f"load.segment[{index}]"
+    gradient = segment.deformation_gradient
+    for i in range(3):
+        for j in range(i):
+            if gradient[i][j] == "free" and gradient[j][i] == "free":
+                yield Finding(
+                    file,
+                    f"{key}.deformation_gradient",
+                    f'"free" at both F{j + 1}{i + 1} and F{i + 1}{j + 1}',
+                    '"free" at one of two mirrored entries at most: with both free the rotation '
+                    "of the cell is undetermined",
+                    f"set F{i + 1}{j + 1} = 0.0",
+                )
+    stress = segment.first_piola_kirchhoff_stress_gpa
+    for i, j in np.ndindex(3, 3):
+        free = gradient[i][j] == "free"
+        entry = stress[i][j] if stress is not None else 0.0
+        if free and entry == "free":
+            yield Finding(
+                file,
+                f"{key}.first_piola_kirchhoff_stress_gpa",
+                f'"free" at P{i + 1}{j + 1}, where F{i + 1}{j + 1} is free too',
+                "a number where the deformation gradient is free",
+                f"prescribe P{i + 1}{j + 1} or F{i + 1}{j + 1}",
+            )
+        elif not free and entry not in ("free", 0.0):
+            yield Finding(
+                file,
+                f"{key}.first_piola_kirchhoff_stress_gpa",
+                f"P{i + 1}{j + 1} = {entry} beside F{i + 1}{j + 1} = {gradient[i][j]}",
+                "one of the two prescribed, the other free",
+                f'set F{i + 1}{j + 1} = "free", or P{i + 1}{j + 1} = 0.0',
+            )
+
+
+def _check_inversion(file: str, segments: Sequence[LoadSegmentSection]) -> Iterator[Finding]:
+    """Follow the determinant of F where the path prescribes all of it."""
+    start: np.ndarray | None = np.eye(3)
+    for index, segment in enumerate(segments):
+        key = f"load.segment[{index}].deformation_gradient"
+        target = np.array(
+            [[np.nan if e == "free" else e for e in row] for row in segment.deformation_gradient],
+            dtype=float,
+        )
+        for i in range(3):
+            alone = all(target[i, j] == 0.0 for j in range(3) if j != i)
+            if alone and target[i, i] <= 0.0:
+                yield Finding(
+                    file,
+                    key,
+                    f"F{i + 1}{i + 1} = {target[i, i]:g}",
+                    "a positive stretch (1 is undeformed; 0.95 is 5 % shorter)",
+                    "write 1 plus the engineering strain",
+                )
+        whole = not np.isnan(target).any()
+        if whole and start is not None:
+            steps = np.linspace(0.0, 1.0, segment.increments + 1)[1:]
+            path = start + steps[:, None, None] * (target - start)
+            inverted = np.flatnonzero(np.linalg.det(path) <= 0.0)
+            if inverted.size and not (np.diag(target) <= 0.0).any():
+                yield Finding(
+                    file,
+                    key,
+                    f"det F <= 0 at increment {inverted[0] + 1} of the segment",
+                    "det F > 0 all along the segment",
+                    "correct the entries, or go there in several segments",
+                )
+        start = target if whole else None

@@ -1,0 +1,212 @@
+"""Parameters of the phases: inline or from parameter files, each value with its provenance."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from ngcfem.case.findings import findings_of, suggest, validate_part
+from ngcfem.case.sections import MaterialFile, PhaseSection
+from ngcfem.case.toml_text import decode_text, parse_toml, read_bytes
+from ngcfem.case.values import Value
+from ngcfem.constitutive.parameters import LAW_PARAMETERS, check_parameters
+from ngcfem.errors import Finding, InputError
+
+MATERIALS_FOLDER = "materials"
+DEFAULT_REFERENCE = "default of the law"
+
+
+@dataclass(frozen=True)
+class CasePhase:
+    """The material of one phase with the origin of every number.
+
+    Parameters
+    ----------
+    name : str
+        Name of the phase.
+    law : str
+        Name of the constitutive law.
+    values : mapping of str to Value
+        Every parameter of the law, defaults included, with unit in the name.
+    references : tuple of str
+        References of the parameter file; empty for inline parameters.
+    source : Path or None
+        The parameter file.
+    """
+
+    name: str
+    law: str
+    values: Mapping[str, Value]
+    references: tuple[str, ...] = ()
+    source: Path | None = None
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The bare numbers."""
+        return {name: value.value for name, value in self.values.items()}
+
+
+def freeze(value: Any) -> Any:
+    """Turn the lists of a parsed document into tuples.
+
+    Parameters
+    ----------
+    value : object
+        A parsed TOML value.
+
+    Returns
+    -------
+    object
+        The same with tuples, which the frozen models hold.
+    """
+    if isinstance(value, Mapping):
+        return {key: freeze(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(freeze(item) for item in value)
+    return value
+
+
+def find_parameter_file(name: str, directory: Path) -> Path | None:
+    """Find a parameter file beside the case or in its folder of materials.
+
+    Parameters
+    ----------
+    name : str
+        Name as written in the case file.
+    directory : Path
+        Directory of the case file.
+
+    Returns
+    -------
+    Path or None
+        The first that exists.
+    """
+    for candidate in (directory / name, directory / MATERIALS_FOLDER / name):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def resolve_phase(
+    section: PhaseSection, index: int, directory: Path, file: str
+) -> tuple[CasePhase | None, list[Finding]]:
+    """Collect and check the parameters of one phase.
+
+    Parameters
+    ----------
+    section : PhaseSection
+        The phase as written.
+    index : int
+        Its place in the list of phases, from 0.
+    directory : Path
+        Directory of the case file, where parameter files are looked up.
+    file : str
+        Name of the case file, for the messages.
+
+    Returns
+    -------
+    tuple of CasePhase or None, and list of Finding
+        The phase if its parameters are sound, and everything that is wrong with them.
+    """
+    key = f"phase[{index}].parameters"
+    values: Mapping[str, Any]
+    references: tuple[str, ...] = ()
+    source: Path | None = None
+    if isinstance(section.parameters, str):
+        source = find_parameter_file(section.parameters, directory)
+        if source is None:
+            return None, [
+                Finding(
+                    file,
+                    key,
+                    f'"{section.parameters}": no such file',
+                    f"a parameter file in {directory} or in {directory / MATERIALS_FOLDER}",
+                    "check the name, or write the parameters here as a table",
+                )
+            ]
+        material, findings = _read_material_file(source)
+        if material is None:
+            return None, findings
+        if material.law != section.law:
+            return None, [
+                Finding(
+                    file,
+                    f"phase[{index}].law",
+                    f'"{section.law}", but {source} holds parameters of "{material.law}"',
+                    f'"{material.law}" with this file',
+                    "name the law of the file, or another file",
+                )
+            ]
+        values, references = material.parameters, material.references
+        file, key = str(source), "parameters"
+    else:
+        values = section.parameters
+    findings = _check(section.law, {name: v.value for name, v in values.items()}, file, key)
+    if findings:
+        return None, findings
+    defaults = {
+        spec.name: Value(value=spec.default, provenance="assumed", reference=DEFAULT_REFERENCE)
+        for spec in LAW_PARAMETERS[section.law]
+        if spec.default is not None and spec.name not in values
+    }
+    given = {
+        name: Value(value=v.value, provenance=v.provenance, reference=v.reference)
+        for name, v in values.items()
+    }
+    return CasePhase(section.name, section.law, given | defaults, references, source), []
+
+
+def check_parameter_names(
+    law: object, names: Iterable[str], index: int, file: str
+) -> list[Finding]:
+    """Find the unknown names among parameters whose values are not sound yet.
+
+    Parameters
+    ----------
+    law : object
+        The law as written.
+    names : iterable of str
+        Names of the parameters as written.
+    index : int
+        Place of the phase in the list, from 0.
+    file : str
+        Name of the case file, for the messages.
+
+    Returns
+    -------
+    list of Finding
+        One for each name that the law (any law, if it is unknown itself) does not take.
+    """
+    laws = [law] if isinstance(law, str) and law in LAW_PARAMETERS else list(LAW_PARAMETERS)
+    known = {spec.name for one in laws for spec in LAW_PARAMETERS[one]}
+    unknown = {name: 0.0 for name in names if name not in known}
+    return [
+        finding
+        for finding in _check(laws[-1], unknown, file, f"phase[{index}].parameters")
+        if finding.key.rpartition(".")[2] in unknown
+    ]
+
+
+def _check(law: str, values: Mapping[str, float], file: str, key: str) -> list[Finding]:
+    known = [spec.name for spec in LAW_PARAMETERS[law]]
+    findings = []
+    for name, found, allowed, remedy in check_parameters(law, values):
+        meant = ""
+        if name not in known:
+            found, meant = f"unknown key {name}", suggest(name, known)
+        findings.append(Finding(file, f"{key}.{name}", found, allowed, meant or remedy))
+    return findings
+
+
+def _read_material_file(path: Path) -> tuple[MaterialFile | None, list[Finding]]:
+    try:
+        text = decode_text(read_bytes(path, "parameter file"), str(path))
+        document = freeze(parse_toml(text, str(path)))
+    except InputError as error:
+        return None, list(error.findings)
+    material, wrong = validate_part(TypeAdapter(MaterialFile), document)
+    if wrong is not None:
+        return None, findings_of(wrong, str(path), MaterialFile, document)
+    return material, []

@@ -1,0 +1,339 @@
+"""Shape of a case file: one frozen pydantic model a section.
+
+Only types, ranges of single values and defaults are declared here, each with the text that the
+messages and the JSON schema show. What concerns more than one key is checked in
+:mod:`ngcfem.case.checks`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from ngcfem.case.values import (
+    CellSize,
+    Count,
+    Counts,
+    Matrix,
+    Numbers,
+    ParameterValue,
+    PartialMatrix,
+    Positive,
+    Section,
+    SourcedValue,
+    Triple,
+    is_number,
+    refuse,
+)
+from ngcfem.quantities import Axis, Boundary, Kinematics
+
+Law = Literal["elastic", "j2", "drucker-prager"]
+
+
+class StatisticsSection(Section):
+    """Statistics of the microstructure: a file, or the content of one inline."""
+
+    file: str = Field(description="Statistics file (JSON), relative to the case file.")
+
+
+class _MicrostructureSection(Section):
+    dimension: Literal[3] = Field(default=3, description="Space dimension; only 3 now.")
+
+
+class _CompositeSection(_MicrostructureSection):
+    n_grains: Count = Field(default=8, description="Number of glassy grains in the cell.")
+    cell_aspect: Triple = Field(
+        default=(1.0, 1.0, 1.0),
+        description="Relative edge lengths of the cell; only [1, 1, 1] now.",
+    )
+
+
+class NanocompositeSection(_CompositeSection):
+    """Grains, interface network, nanocrystals and Sc-rich regions from statistics."""
+
+    kind: Literal["nanocomposite"] = Field(description="Kind of microstructure.")
+
+
+class NanoglassSection(_CompositeSection):
+    """Grains and interface network from statistics."""
+
+    kind: Literal["nanoglass"] = Field(description="Kind of microstructure.")
+
+
+class GlassSection(_CompositeSection):
+    """Monolithic glass in a cell of the volume that the composite would have."""
+
+    kind: Literal["glass"] = Field(description="Kind of microstructure.")
+
+
+class SphereSection(_MicrostructureSection):
+    """One sphere (phase inclusion) in the middle of a box (phase matrix)."""
+
+    kind: Literal["sphere"] = Field(description="Kind of microstructure.")
+    fraction: float = Field(gt=0.0, lt=1.0, description="Volume fraction of the sphere.")
+    cell_nm: CellSize = Field(default=10.0, description="Edge length(s) of the cell in nm.")
+
+
+class Layer(Section):
+    """One layer of a laminate."""
+
+    phase: str = Field(min_length=1, description="Phase of the layer.")
+    fraction: float = Field(gt=0.0, le=1.0, description="Share of the cell's thickness.")
+
+
+class LaminateSection(_MicrostructureSection):
+    """Plane layers."""
+
+    kind: Literal["laminate"] = Field(description="Kind of microstructure.")
+    normal: Axis = Field(description="Axis normal to the layers: x, y or z.")
+    layers: tuple[Layer, ...] = Field(min_length=1, description="The layers in their order.")
+    cell_nm: CellSize = Field(default=10.0, description="Edge length(s) of the cell in nm.")
+
+
+class HomogeneousSection(_MicrostructureSection):
+    """One phase."""
+
+    kind: Literal["homogeneous"] = Field(description="Kind of microstructure.")
+    phase: str = Field(min_length=1, description="Name of the phase.")
+    cell_nm: CellSize = Field(default=10.0, description="Edge length(s) of the cell in nm.")
+
+
+class UserMeshSection(_MicrostructureSection):
+    """A user's mesh; its volumes carry the phases as physical groups."""
+
+    kind: Literal["mesh"] = Field(description="Kind of microstructure.")
+
+
+Microstructure = Annotated[
+    NanocompositeSection
+    | NanoglassSection
+    | GlassSection
+    | SphereSection
+    | LaminateSection
+    | HomogeneousSection
+    | UserMeshSection,
+    Field(discriminator="kind"),
+]
+
+
+class MeshSection(Section):
+    """Size of a generated mesh, or a user's mesh file."""
+
+    size_nm: Positive | None = Field(
+        default=None, description="Element size of a generated mesh in nm."
+    )
+    order: Literal[1, 2] | None = Field(
+        default=None,
+        description="Order of the geometry: 1 straight-sided; 2 curved (user's file only).",
+    )
+    file: str | None = Field(
+        default=None, description="User's Gmsh file (.msh), relative to the case file."
+    )
+    length_unit_nm: Positive = Field(
+        default=1.0, description="Length of one unit of the user's file in nm."
+    )
+    period_nm: Matrix | None = Field(
+        default=None,
+        description="Period vectors of the user's mesh as rows, in nm (default: bounding box).",
+    )
+
+
+class PhaseSection(Section):
+    """Material of one phase."""
+
+    name: str = Field(
+        min_length=1,
+        description="grain, interface, nanocrystal, sc_rich, or a physical name of the mesh.",
+    )
+    law: Law = Field(description="Constitutive law.")
+    parameters: Annotated[
+        Annotated[str, Tag("file")] | Annotated[dict[str, ParameterValue], Tag("table")],
+        Discriminator(lambda value: "file" if isinstance(value, str) else "table"),
+    ] = Field(description="Parameters of the law, or the name of a parameter file (TOML).")
+
+
+class _LoadSection(Section):
+    boundary: Boundary = Field(default="periodic", description="Boundary condition of the cell.")
+    kinematics: Kinematics = Field(default="finite", description="Finite or small strain.")
+    axis: Axis = Field(default="z", description="Axis that curve.csv and the summary refer to.")
+
+
+class UniaxialStressLoad(_LoadSection):
+    """Uniaxial stress in equal steps of true strain."""
+
+    kind: Literal["uniaxial-stress"] = Field(description="Kind of load.")
+    true_strain: Numbers = Field(
+        description="True strain at the end, compression negative; a list loads and unloads."
+    )
+    rate_per_s: Positive = Field(default=1e-3, description="Magnitude of the true strain rate.")
+    increments: Counts = Field(default=40, description="Equal increments, in all or by segment.")
+
+
+class LoadSegmentSection(Section):
+    """One segment of a mixed load, linear in time."""
+
+    deformation_gradient: PartialMatrix = Field(
+        description='Values at the end of the segment relative to the undeformed cell; "free" '
+        "entries follow from the stress."
+    )
+    first_piola_kirchhoff_stress_gpa: PartialMatrix | None = Field(
+        default=None, description="Nominal stress in GPa of the free entries (default 0)."
+    )
+    duration_s: Positive = Field(description="Time the segment takes in s.")
+    increments: Count = Field(description="Number of equal increments.")
+
+
+class MixedLoad(_LoadSection):
+    """Any mixture of prescribed deformation gradient and nominal stress, by segments."""
+
+    kind: Literal["mixed"] = Field(description="Kind of load.")
+    segment: tuple[LoadSegmentSection, ...] = Field(
+        min_length=1, description="The segments, each under its own [[load.segment]]."
+    )
+
+
+Load = Annotated[UniaxialStressLoad | MixedLoad, Field(discriminator="kind")]
+
+RESIDUAL_TOLERANCES: dict[str, float] = {"default": 1e-7, "tight": 1e-11}
+
+
+def _residual_tolerance(value: object) -> object:
+    if isinstance(value, str) and value in RESIDUAL_TOLERANCES:
+        return RESIDUAL_TOLERANCES[value]
+    if is_number(value) and 0.0 < value < 1.0:  # type: ignore[operator]
+        return value
+    raise refuse(
+        'a number between 0 and 1, or "default" (1e-7) or "tight" (1e-11)',
+        "leave the key out unless identities are tested",
+    )
+
+
+def _petsc_options(value: object) -> object:
+    if not isinstance(value, Mapping):
+        raise refuse("a table of PETSc options", 'write [solver.petsc] and key = "value" below it')
+    texts: dict[str, str] = {}
+    for key, option in value.items():
+        if not isinstance(option, str | int | float):
+            raise refuse(
+                "options with a text, number, true or false each",
+                f"write one value for {key}; PETSc options have no tables or lists",
+            )
+        texts[key] = str(option).lower() if isinstance(option, bool) else str(option)
+    return texts
+
+
+class SolverSection(Section):
+    """Tolerances, step control and linear solver."""
+
+    element: Literal["p2"] = Field(default="p2", description="Displacement element.")
+    residual_tolerance: Annotated[float, BeforeValidator(_residual_tolerance)] = Field(
+        default=1e-7,
+        description='Relative norm of the nodal residual forces; "tight" means 1e-11.',
+    )
+    maximum_newton_iterations: Count = Field(
+        default=16, description="Iterations after which an increment is cut."
+    )
+    linear_tolerance: float = Field(
+        default=1e-3, gt=0.0, lt=1.0, description="Loosest relative tolerance of the Krylov solver."
+    )
+    maximum_linear_iterations: Count = Field(
+        default=500, description="Krylov iterations after which a linear solve has failed."
+    )
+    minimum_increment_fraction: float = Field(
+        default=1.0 / 1024.0,
+        gt=0.0,
+        le=1.0,
+        description="Smallest step as a fraction of an increment before the run gives up.",
+    )
+    grow: bool = Field(
+        default=False, description="Whether steps may grow beyond the increments asked for."
+    )
+    predictor: Literal["secant", "affine", "none"] = Field(
+        default="secant", description="First guess of an increment."
+    )
+    line_search_steps: int = Field(
+        default=6, ge=0, description="Halvings of a Newton step before it counts as failed."
+    )
+    viscosity_gpa_s: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="Viscous regularization: overstress per equivalent plastic strain rate, GPa s.",
+    )
+    mesh_dependent: bool = Field(
+        default=False,
+        description="Accept that softening without an internal length depends on the mesh.",
+    )
+    petsc: Annotated[dict[str, str], BeforeValidator(_petsc_options)] = Field(
+        default_factory=dict, description="Extra PETSc options of the multigrid preconditioner."
+    )
+
+
+class OutputSection(Section):
+    """What a run writes, and how often."""
+
+    fields_every: int = Field(
+        default=10, ge=0, description="Fields every so many increments and at the end; 0: never."
+    )
+    checkpoint_every_increments: int = Field(
+        default=5, ge=0, description="Checkpoint every so many increments; 0: by time only."
+    )
+    checkpoint_every_minutes: float = Field(
+        default=10.0, ge=0.0, description="Checkpoint after so many minutes; 0: by count only."
+    )
+    figures: bool = Field(default=True, description="Whether figures and pictures are drawn.")
+
+
+class CompareSection(Section):
+    """Experiment to hold the curve against."""
+
+    data: str = Field(description="Pillar data (TOML), relative to the case file.")
+
+
+class CaseDocument(Section):
+    """A case file as text: every section with its defaults."""
+
+    schema_version: Literal[1] = Field(description="Version of the case format; 1.")
+    title: str = Field(default="", description="What the case is, for the report.")
+    seed: int | None = Field(
+        default=None, ge=0, description="Seed of the random microstructure; any whole number."
+    )
+    statistics: StatisticsSection | None = Field(
+        default=None, description="Statistics of the microstructure."
+    )
+    microstructure: Microstructure = Field(description="What the cell contains.")
+    mesh: MeshSection = Field(default_factory=MeshSection, description="The mesh.")
+    phase: tuple[PhaseSection, ...] = Field(
+        min_length=1, description="Materials, each under its own [[phase]]."
+    )
+    load: Load = Field(description="The load path.")
+    solver: SolverSection = Field(
+        default_factory=SolverSection, description="How the problem is solved."
+    )
+    output: OutputSection = Field(default_factory=OutputSection, description="What is written.")
+    compare: CompareSection | None = Field(default=None, description="Experiment to compare with.")
+
+
+class MaterialFile(Section):
+    """A parameter file: one set of parameters of one law, each value with its provenance."""
+
+    schema_version: Literal[1] = Field(description="Version of the format; 1.")
+    title: str = Field(description="What the material is.")
+    law: Law = Field(description="The law these parameters are for.")
+    references: tuple[str, ...] = Field(min_length=1, description="Sources of the values.")
+    parameters: dict[str, SourcedValue] = Field(description="The values with their provenance.")
+
+
+def plain(section: Section) -> dict[str, Any]:
+    """Dump a section as the plain values that TOML knows.
+
+    Parameters
+    ----------
+    section : Section
+        Any table of a case file.
+
+    Returns
+    -------
+    dict
+        Its keys and values; keys without a value are left out.
+    """
+    return section.model_dump(exclude_none=True)

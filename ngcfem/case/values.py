@@ -1,0 +1,149 @@
+"""Types of the values in a case file: numbers with provenance, component matrices, lists."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from ngcfem.quantities import Provenance
+
+
+def refuse(allowed: str, remedy: str) -> PydanticCustomError:
+    """Build the error of a value that cannot stand where it stands.
+
+    Parameters
+    ----------
+    allowed : str
+        What may stand there.
+    remedy : str
+        What the user can do about it.
+
+    Returns
+    -------
+    PydanticCustomError
+        To be raised inside a validator.
+    """
+    # Texts go in as context, not as the template, so that braces in them are left alone.
+    return PydanticCustomError(
+        "refused", "{allowed}; {remedy}", {"allowed": allowed, "remedy": remedy}
+    )
+
+
+def is_number(value: object) -> bool:
+    """Whether a TOML value is a number (true and false are none).
+
+    Parameters
+    ----------
+    value : object
+        A parsed TOML value.
+
+    Returns
+    -------
+    bool
+        True for integers and floating-point numbers.
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class Section(BaseModel):
+    """Base of every table of a case file: strict, frozen, no unknown keys, finite numbers only."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Value(Section):
+    """A number with its origin."""
+
+    value: float = Field(description="The number, in the unit of the key.")
+    provenance: Provenance = Field(
+        default="assumed", description="Where the number comes from: paper, literature, assumed..."
+    )
+    reference: str = Field(default="", description="Source or reasoning behind the number.")
+
+
+class SourcedValue(Section):
+    """A number of a parameter file, where the origin must be said."""
+
+    value: float = Field(description="The number, in the unit of the key.")
+    provenance: Provenance = Field(description="Where the number comes from.")
+    reference: str = Field(default="", description="Source or reasoning behind the number.")
+
+
+def _plain_number_to_value(value: object) -> object:
+    if is_number(value):
+        return {"value": value}
+    if isinstance(value, Mapping):
+        return value
+    raise refuse(
+        'a number, or { value = 1.0, provenance = "paper", reference = "..." }',
+        "write the number without quotes and without its unit",
+    )
+
+
+def _number_or_numbers(value: object) -> object:
+    if is_number(value):
+        return value
+    if isinstance(value, tuple) and value and all(is_number(item) for item in value):
+        return value
+    raise refuse("a number, or a list of numbers", "write 1.5 or [1.5, 0.5]; no quotes, no units")
+
+
+def _count_or_counts(value: object) -> object:
+    items = value if isinstance(value, tuple) else (value,)
+    if items and all(is_number(n) and isinstance(n, int) and n >= 1 for n in items):
+        return value
+    raise refuse(
+        "a whole number of at least 1, or a list of them", "write 40, or [40, 20, 40] by segment"
+    )
+
+
+def _number_or_three(value: object) -> object:
+    items = value if isinstance(value, tuple) else (value,) * 3
+    if len(items) == 3 and all(is_number(item) and item > 0 for item in items):
+        return value
+    raise refuse(
+        "a positive number, or three of them", "write 10.0 for a cube or [10.0, 10.0, 20.0]"
+    )
+
+
+def _three_by_three(value: object, with_free: bool) -> object:
+    entry = 'a number or "free"' if with_free else "a number"
+    if (
+        not isinstance(value, tuple)
+        or len(value) != 3
+        or any(not isinstance(row, tuple) or len(row) != 3 for row in value)
+    ):
+        raise refuse(
+            f"three rows of three entries, each {entry}",
+            "write [[F11, F12, F13], [F21, F22, F23], [F31, F32, F33]]",
+        )
+    for i, row in enumerate(value):
+        for j, item in enumerate(row):
+            if not (is_number(item) or (with_free and item == "free")):
+                raise refuse(
+                    f"{entry} in row {i + 1}, column {j + 1}",
+                    f"correct the entry {item!r} of row {i + 1}, column {j + 1}",
+                )
+    return value
+
+
+Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_number_or_numbers)]
+Counts = Annotated[int | tuple[int, ...], BeforeValidator(_count_or_counts)]
+CellSize = Annotated[float | tuple[float, float, float], BeforeValidator(_number_or_three)]
+
+Triple = tuple[float, float, float]
+Matrix = Annotated[
+    tuple[Triple, Triple, Triple], BeforeValidator(lambda value: _three_by_three(value, False))
+]
+Entry = float | Literal["free"]
+Row = tuple[Entry, Entry, Entry]
+PartialMatrix = Annotated[
+    tuple[Row, Row, Row], BeforeValidator(lambda value: _three_by_three(value, True))
+]
+
+ParameterValue = Annotated[Value, BeforeValidator(_plain_number_to_value)]
