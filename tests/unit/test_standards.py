@@ -222,7 +222,9 @@ def test_no_file_names_a_machine_or_a_package_registry():
     for path in project_files():
         content = path.read_bytes()
         if b"\0" not in content[:8192]:
-            findings[str(path.relative_to(ROOT))] = forbidden_addresses(content.decode(errors="replace"))
+            findings[str(path.relative_to(ROOT))] = forbidden_addresses(
+                content.decode(errors="replace")
+            )
     assert {name: found for name, found in findings.items() if found} == {}
     assert "pyproject.toml" in findings
 
