@@ -16,6 +16,7 @@ from ngcfem.case.materials import CasePhase
 from ngcfem.case.mesh_header import physical_volume_names
 from ngcfem.case.sections import (
     CompareSection,
+    CompositeSection,
     HomogeneousSection,
     LaminateSection,
     Load,
@@ -162,7 +163,7 @@ def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
                 f"a whole number for the random {micro.kind}",
                 "add seed = 1 at the top of the file; the same seed gives the same cell",
             )
-        if micro.cell_aspect != (1.0, 1.0, 1.0):
+        if isinstance(micro, CompositeSection) and micro.cell_aspect != (1.0, 1.0, 1.0):
             yield Finding(
                 parts.file,
                 "microstructure.cell_aspect",

@@ -319,9 +319,8 @@ def _read_parts(
 
 def _single_field_model(name: str) -> type[Section]:
     field = CaseDocument.model_fields[name]
-    return create_model(
-        f"Only{name.title()}", __base__=Section, **{name: (field.annotation, field)}
-    )
+    fields: dict[str, Any] = {name: (field.annotation, field)}
+    return create_model(f"Only{name.title()}", __base__=Section, **fields)
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {

@@ -40,7 +40,9 @@ class _MicrostructureSection(Section):
     dimension: Literal[3] = Field(default=3, description="Space dimension; only 3 now.")
 
 
-class _CompositeSection(_MicrostructureSection):
+class CompositeSection(_MicrostructureSection):
+    """What the kinds made from statistics have in common."""
+
     n_grains: Count = Field(default=8, description="Number of glassy grains in the cell.")
     cell_aspect: Triple = Field(
         default=(1.0, 1.0, 1.0),
@@ -48,19 +50,19 @@ class _CompositeSection(_MicrostructureSection):
     )
 
 
-class NanocompositeSection(_CompositeSection):
+class NanocompositeSection(CompositeSection):
     """Grains, interface network, nanocrystals and Sc-rich regions from statistics."""
 
     kind: Literal["nanocomposite"] = Field(description="Kind of microstructure.")
 
 
-class NanoglassSection(_CompositeSection):
+class NanoglassSection(CompositeSection):
     """Grains and interface network from statistics."""
 
     kind: Literal["nanoglass"] = Field(description="Kind of microstructure.")
 
 
-class GlassSection(_CompositeSection):
+class GlassSection(CompositeSection):
     """Monolithic glass in a cell of the volume that the composite would have."""
 
     kind: Literal["glass"] = Field(description="Kind of microstructure.")
@@ -200,7 +202,7 @@ RESIDUAL_TOLERANCES: dict[str, float] = {"default": 1e-7, "tight": 1e-11}
 def _residual_tolerance(value: object) -> object:
     if isinstance(value, str) and value in RESIDUAL_TOLERANCES:
         return RESIDUAL_TOLERANCES[value]
-    if is_number(value) and 0.0 < value < 1.0:  # type: ignore[operator]
+    if is_number(value) and 0.0 < value < 1.0:
         return value
     raise refuse(
         'a number between 0 and 1, or "default" (1e-7) or "tight" (1e-11)',

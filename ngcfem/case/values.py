@@ -1,7 +1,7 @@
 """Types of the values in a case file: numbers with provenance, component matrices, lists."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -30,7 +30,7 @@ def refuse(allowed: str, remedy: str) -> PydanticCustomError:
     )
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a TOML value is a number (true and false are none).
 
     Parameters
