@@ -50,5 +50,5 @@ lock: ## write both lock files anew from pyproject.toml
 	@.tools/bin/uv --no-config pip compile -q $(LOCK_FLAGS) $(UPGRADE) --extra test --group build pyproject.toml -o requirements.lock
 	@.tools/bin/uv --no-config pip compile -q $(LOCK_FLAGS) $(UPGRADE) --group tools -o requirements-tools.lock
 
-clean: ## remove the environment, the tools and all caches; runs are kept
-	rm -rf "$(VENV)" .tools .cache build dist .pytest_cache .ruff_cache .import_linter_cache ngcfem.egg-info
+clean: ## remove the environment and all caches; runs are kept, and uv for a rebuild without network
+	rm -rf "$(VENV)" .cache build dist .pytest_cache .ruff_cache .import_linter_cache ngcfem.egg-info

@@ -26,34 +26,31 @@ fail() {
     exit 1
 }
 
-# A stamp holds the place and the content that an environment was made from. The place matters
+# The stamp of an environment holds the place and the content it was made from. The place matters
 # because scripts inside an environment name it; the content decides what has to be installed.
+# .tools has one program without such names, so that it survives a move of the clone.
 place_line() { printf 'place %s\n' "$here"; }
 content_line() { printf 'content %s\n' "$(cat "$@" | sha256sum | cut -d' ' -f1)"; }
-same_place() { [ -f "$1/.stamp" ] && grep -qxF "$(place_line)" "$1/.stamp" && "$1/bin/python" -c '' 2>/dev/null; }
-up_to_date() {
-    local directory=$1
-    shift
-    same_place "$directory" && grep -qxF "$(content_line "$@")" "$directory/.stamp"
-}
-write_stamp() {
-    local directory=$1
-    shift
-    { place_line; content_line "$@"; } >"$directory/.stamp.new"
-    mv "$directory/.stamp.new" "$directory/.stamp"
+stamp_has() { [ -f "$1/.stamp" ] && grep -qxF "$2" "$1/.stamp"; }
+write_stamp() { # only whole stamps count
+    { place_line; content_line "${@:2}"; } >"$1/.stamp.new"
+    mv "$1/.stamp.new" "$1/.stamp"
 }
 
 tool_sources=(requirements-tools.lock)
 venv_sources=(requirements.lock pyproject.toml containers/setup.sh)
+tools_ready() { stamp_has "$TOOLS" "$(content_line "${tool_sources[@]}")" && "$TOOLS/bin/uv" --version >/dev/null 2>&1; }
+venv_in_place() { stamp_has "$VENV" "$(place_line)" && "$VENV/bin/python" -c '' 2>/dev/null; }
+venv_ready() { stamp_has "$VENV" "$(content_line "${venv_sources[@]}")" && venv_in_place; }
+goal_reached() { if [ "$goal" = tools ]; then tools_ready; else venv_ready; fi; }
 
-if [ "$goal" = all ] && up_to_date "$VENV" "${venv_sources[@]}"; then exit 0; fi
-if [ "$goal" = tools ] && up_to_date "$TOOLS" "${tool_sources[@]}"; then exit 0; fi
+if goal_reached; then exit 0; fi
 
 # Two targets of make may run at the same time in one clone.
 mkdir -p .cache
 exec 9>.cache/setup.lock
 if command -v flock >/dev/null; then flock 9; fi
-if [ "$goal" = all ] && up_to_date "$VENV" "${venv_sources[@]}"; then exit 0; fi
+if goal_reached; then exit 0; fi
 
 # A directory that is being made is removed again when anything fails.
 unfinished=
@@ -68,23 +65,32 @@ has_headers() {
     "$1" -c 'import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' >/dev/null 2>&1
 }
+# Of an interpreter inside an environment, the one the environment was made from: it outlives .venv.
+base_of() { "$1" -c 'import os, sys; print(os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable))'; }
 find_python() {
     local candidate
     local pyenv=${PYENV_ROOT:-${HOME:-}/.pyenv} uv=${UV_PYTHON_INSTALL_DIR:-${XDG_DATA_HOME:-${HOME:-}/.local/share}/uv/python}
     for candidate in python3.12 python3.13 python3 \
         "$pyenv"/versions/3.1[2-9]*/bin/python3 "$uv"/cpython-3.1[2-9]*/bin/python3; do
         if usable_python "$candidate"; then
-            "$candidate" -c 'import sys; print(sys.executable)'
+            base_of "$candidate"
             return 0
         fi
     done
     return 1
 }
+no_python="ngcfem needs Python 3.12 or newer (with its venv module and headers); none was found."
+python_remedies=(
+    "Debian 13, Ubuntu 24.04:  sudo apt-get install python3-venv libpython3-dev"
+    "with pyenv:               pyenv install 3.12"
+    "with uv:                  uv python install 3.12"
+    "anywhere else on disk:    make setup PYTHON=/path/to/python3.12"
+)
 distribution_has_python() { apt-cache policy python3 2>/dev/null | grep -qE 'Candidate: 3\.(1[2-9]|[2-9][0-9])'; }
 
 if [ -n "${PYTHON:-}" ]; then
     usable_python "$PYTHON" || fail "PYTHON=$PYTHON is not a working Python 3.12 or newer with the venv module."
-    python=$("$PYTHON" -c 'import sys; print(sys.executable)')
+    python=$(base_of "$PYTHON")
 else
     python=$(find_python || true)
 fi
@@ -116,11 +122,16 @@ present() {
 
 if [ "$goal" = all ]; then
     missing=()
+    also=()
     while read -r package; do
         if [ -n "$package" ] && ! present "$package"; then missing+=("$package"); fi
     done <containers/apt.txt
     if [ -z "$python" ]; then
-        if distribution_has_python; then missing+=(python3-venv libpython3-dev); fi
+        if distribution_has_python; then
+            missing+=(python3-venv libpython3-dev)
+        else
+            also=("$no_python" "${python_remedies[@]}")
+        fi
     elif ! has_headers "$python"; then
         missing+=(libpython3-dev)
     fi
@@ -137,22 +148,20 @@ if [ "$goal" = all ]; then
                 fail "the system packages could not be installed. As root, run:" "$line"
             }
         elif command -v apt-get >/dev/null; then
-            fail "system packages are missing, and this user may not install them. Run:" "sudo $line"
+            fail "system packages are missing, and this user may not install them. Run:" "sudo $line" \
+                ${also[@]+"${also[@]}"}
         else
             fail "system packages are missing: ${missing[*]} (Debian's names)." \
                 "Debian, Ubuntu:  sudo $line" \
-                "Other systems: install what carries the same libraries, or load them as modules."
+                "Other systems: install what carries the same libraries, or load them as modules." \
+                ${also[@]+"${also[@]}"}
         fi
         if [ -z "$python" ]; then python=$(find_python || true); fi
     fi
 fi
 
 if [ -z "$python" ]; then
-    fail "ngcfem needs Python 3.12 or newer (with its venv module and headers); none was found." \
-        "Debian 13, Ubuntu 24.04:  sudo apt-get install python3-venv libpython3-dev" \
-        "with pyenv:               pyenv install 3.12" \
-        "with uv:                  uv python install 3.12" \
-        "anywhere else on disk:    make setup PYTHON=/path/to/python3.12"
+    fail "$no_python" "${python_remedies[@]}"
 fi
 if [ "$goal" = all ] && ! has_headers "$python"; then
     fail "$python has no Python.h, which compiling the finite element forms needs." \
@@ -166,7 +175,7 @@ certificates=${SSL_CERT_FILE:-${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}}
 if [ -f "$certificates" ]; then export SSL_CERT_FILE=$certificates; else unset SSL_CERT_FILE; fi
 if [ -z "${PIP_CERT:-}" ]; then unset PIP_CERT; fi
 
-if ! up_to_date "$TOOLS" "${tool_sources[@]}"; then
+if ! tools_ready; then
     say "uv into $TOOLS"
     rm -rf -- "$TOOLS"
     unfinished=$TOOLS
@@ -188,7 +197,7 @@ if [ -e "$VENV" ] && [ ! -f "$VENV/pyvenv.cfg" ]; then
 elif [ -e "$VENV" ] && ! "$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
     say "$VENV has no working Python; making it anew"
     rm -rf -- "$VENV"
-elif [ -f "$VENV/.stamp" ] && ! same_place "$VENV"; then
+elif [ -f "$VENV/.stamp" ] && ! venv_in_place; then
     say "$VENV was made in another place; making it anew"
     rm -rf -- "$VENV"
 fi
