@@ -229,7 +229,13 @@ class SolverSection(Section):
 
     element: Literal["p2"] = Field(default="p2", description="Displacement element.")
     residual_tolerance: Annotated[float, BeforeValidator(_residual_tolerance)] = Field(
-        default=1e-7,
+        default=RESIDUAL_TOLERANCES["default"],
+        json_schema_extra={
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0.0, "exclusiveMaximum": 1.0},
+                {"type": "string", "enum": list(RESIDUAL_TOLERANCES)},
+            ]
+        },
         description='Relative norm of the nodal residual forces; "tight" means 1e-11.',
     )
     maximum_newton_iterations: Count = Field(
@@ -266,7 +272,9 @@ class SolverSection(Section):
         description="Accept that softening without an internal length depends on the mesh.",
     )
     petsc: Annotated[dict[str, str], BeforeValidator(_petsc_options)] = Field(
-        default_factory=dict, description="Extra PETSc options of the multigrid preconditioner."
+        default_factory=dict,
+        description="Extra PETSc options of the multigrid preconditioner.",
+        json_schema_extra={"additionalProperties": {"type": ["string", "number", "boolean"]}},
     )
 
 

@@ -1,0 +1,94 @@
+"""A case in a few lines, so that a wrong sign or a forgotten section catches the eye."""
+
+import math
+from collections.abc import Iterator
+
+from ngcfem.case.checks import STATISTICAL_KINDS
+from ngcfem.case.schema import Case
+from ngcfem.case.sections import CompositeSection, MixedLoad
+from ngcfem.constitutive.parameters import softens
+
+SMALL_STRAIN_LIMIT = 0.05
+
+
+def summary_of(case: Case) -> str:
+    """Describe a case.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    str
+        What is computed, line by line, and remarks on what is allowed but unusual.
+    """
+    return "\n".join([*_lines(case), *(f"note: {remark}" for remark in remarks_on(case))])
+
+
+def _lines(case: Case) -> Iterator[str]:
+    micro = case.microstructure
+    grains = f" of {micro.n_grains} grains" if isinstance(micro, CompositeSection) else ""
+    seed = f", seed {case.seed}" if micro.kind in STATISTICAL_KINDS else ""
+    source = f"mesh {case.mesh.file}" if case.mesh.file else f"elements of {case.mesh.size_nm:g} nm"
+    yield f"  {case.title}"
+    yield f"  cell: {micro.kind}{grains}{seed}; {source}"
+    yield "  phases: " + ", ".join(f"{phase.name} ({phase.law})" for phase in case.phases)
+    yield f"  load: {_load(case)}; {case.load.boundary}, {case.load.kinematics} strain"
+    yield f"  run directory: runs/{case.directory_name}"
+
+
+def _load(case: Case) -> str:
+    load = case.load
+    if isinstance(load, MixedLoad):
+        increments = sum(segment.increments for segment in load.segment)
+        return f"mixed, {len(load.segment)} segment(s), {increments} increments"
+    strains = load.true_strain if isinstance(load.true_strain, tuple) else (load.true_strain,)
+    counts = (
+        load.increments if isinstance(load.increments, tuple) else (load.increments,) * len(strains)
+    )
+    way = "compression" if strains[-1] < 0.0 else "tension"
+    path = " -> ".join(f"{strain:g}" for strain in strains)
+    return f"uniaxial {way} along {load.axis} to true strain {path} in {sum(counts)} increments"
+
+
+def remarks_on(case: Case) -> list[str]:
+    """List what is allowed but deserves a look.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    list of str
+        Remarks; empty for most cases.
+    """
+    remarks = []
+    softening = [p.name for p in case.phases if softens(p.law, p.parameters)]
+    if softening and case.solver.mesh_dependent:
+        remarks.append(
+            f"{', '.join(softening)} soften without an internal length: the results depend on the "
+            "mesh"
+        )
+    if case.load.kinematics == "small" and _largest_strain(case) > SMALL_STRAIN_LIMIT:
+        remarks.append(
+            f'small kinematics beyond {SMALL_STRAIN_LIMIT:g} strain: consider kinematics = "finite"'
+        )
+    return remarks
+
+
+def _largest_strain(case: Case) -> float:
+    load = case.load
+    if not isinstance(load, MixedLoad):
+        strains = load.true_strain if isinstance(load.true_strain, tuple) else (load.true_strain,)
+        return max(abs(math.expm1(strain)) for strain in strains)
+    return max(
+        abs(entry - (1.0 if i == j else 0.0))
+        for segment in load.segment
+        for i, row in enumerate(segment.deformation_gradient)
+        for j, entry in enumerate(row)
+        if entry != "free"
+    )

@@ -1,0 +1,142 @@
+"""Processes: which rank this one is, and how a verb is started again on several."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ngcfem.errors import Finding, InputError, InstallationError
+
+_RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
+_SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+
+
+def started_by_mpi() -> bool:
+    """Whether an MPI launcher started this process.
+
+    Returns
+    -------
+    bool
+        True under ``mpiexec`` or ``srun``.
+    """
+    return any(name in os.environ for name in (*_RANK_VARIABLES, *_SIZE_VARIABLES))
+
+
+def world() -> Any | None:
+    """Communicator of all processes, if MPI is in use.
+
+    Returns
+    -------
+    mpi4py.MPI.Comm or None
+        None as long as nothing has initialized MPI: asking must not load it.
+    """
+    module = sys.modules.get("mpi4py.MPI")
+    if module is None or not module.Is_initialized() or module.Is_finalized():
+        return None
+    return module.COMM_WORLD
+
+
+def rank() -> int:
+    """Rank of this process.
+
+    Returns
+    -------
+    int
+        From MPI where it is in use, else from the variables of the launcher, else 0.
+    """
+    comm = world()
+    if comm is not None:
+        return int(comm.rank)
+    for name in (*_RANK_VARIABLES, "SLURM_PROCID"):
+        value = os.environ.get(name, "")
+        if value.isdigit():
+            return int(value)
+    return 0
+
+
+def limit_threads() -> None:
+    """Give each process one thread, unless the user has said otherwise.
+
+    Notes
+    -----
+    The processes share the cores already; threads of the linear algebra on top slow them down.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+def find_mpiexec() -> Path:
+    """Find the launcher that belongs to this Python.
+
+    Returns
+    -------
+    Path
+        The launcher beside the interpreter, else the first on the path.
+
+    Raises
+    ------
+    InstallationError
+        If there is none.
+    """
+    beside = Path(sys.executable).with_name("mpiexec")
+    if os.access(beside, os.X_OK):
+        return beside
+    found = shutil.which("mpiexec")
+    if found is None:
+        raise InstallationError(
+            "mpiexec was not found beside Python or on the path; run make setup, or leave out --np"
+        )
+    return Path(found)
+
+
+def relaunch(processes: int, arguments: Sequence[str]) -> NoReturn:
+    """Replace this process by the same command line under ``mpiexec``.
+
+    Parameters
+    ----------
+    processes : int
+        Number of processes.
+    arguments : sequence of str
+        The verb and its arguments, without the option for the number of processes.
+
+    Raises
+    ------
+    InputError
+        If this process runs under an MPI launcher already.
+    InstallationError
+        If there is no launcher.
+
+    Notes
+    -----
+    The process is replaced, so that signals reach the launcher, which passes them on to the ranks,
+    and its exit code is that of the ranks.
+    """
+    if started_by_mpi():
+        raise InputError(
+            [
+                Finding(
+                    "command line",
+                    "--np",
+                    f"{processes} under a launcher that has started several processes already",
+                    "one of --np and mpiexec",
+                    "leave out --np",
+                )
+            ]
+        )
+    limit_threads()
+    if sys.stdout.isatty():
+        # The ranks write into a pipe; these make rich draw for the terminal behind it.
+        os.environ.update(
+            TTY_COMPATIBLE="1",
+            TTY_INTERACTIVE="1",
+            COLUMNS=str(shutil.get_terminal_size().columns),
+        )
+    mpiexec = str(find_mpiexec())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(
+        mpiexec,
+        [mpiexec, "-n", str(processes), sys.executable, "-m", "ngcfem.cli", *arguments],
+    )

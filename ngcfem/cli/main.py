@@ -1,0 +1,285 @@
+"""The command line: one verb a function, each a thin call into the package."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ngcfem.cli.failure import report_failure, termination_as_interrupt
+from ngcfem.cli.launch import limit_threads, rank, relaunch
+
+
+class _Verbs(TyperGroup):
+    """The verbs in the order of the work, with errors turned into exit codes."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            with termination_as_interrupt():
+                return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            if _belongs_to_command_line(error):
+                raise
+            ctx.exit(report_failure(error, bool(ctx.params.get("debug"))))
+
+
+def _belongs_to_command_line(error: BaseException) -> bool:
+    """Whether click itself turns an error into a message and a code."""
+    return type(error).__module__.split(".")[0] in ("click", "typer")
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Plain help: drawing boxes would triple the time that --help takes.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Homogenized stress-strain curves of nanoglass-nanocrystal composites.
+
+From the statistics of an atom probe data set to a periodic cell, a mesh, a finite-strain
+simulation and a curve that is held against a pillar test. Units: nm, GPa, s.
+
+\b
+Examples:
+  ngcfem validate cases/demo.toml      list everything that is wrong with a case file
+  ngcfem run cases/demo.toml --np 2    run it on two processes
+  ngcfem resume runs/demo-1a2b3c4d     go on with a run that was stopped
+  ngcfem report runs/demo-1a2b3c4d     write its report anew
+
+\b
+Exit codes:
+  0 ok                        4 cell or mesh refused
+  1 internal or environment   5 interrupted, resume it
+  2 bad input                 6 directory in use
+  3 not converged             7 no disk or memory
+""",
+)
+
+CasePath = Annotated[Path, typer.Argument(metavar="CASE", help="Case file (TOML).")]
+RunPath = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Directory to write to (default: runs/<case>-<hash>)."),
+]
+Processes = Annotated[
+    int | None, typer.Option("--np", min=1, help="Number of processes (default: 1).")
+]
+
+
+def _print(text: object) -> None:
+    if rank() == 0:
+        print(text, flush=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"ngcfem {version('ngcfem')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before the verb."""
+
+
+@app.command("validate")
+def _validate(case: CasePath) -> None:
+    """Check a case file and everything it refers to.
+
+    Lists everything that is wrong at once, each with its key, what is allowed and what to do.
+
+    Example: ngcfem validate cases/demo.toml
+    """
+    from ngcfem.case.schema import load_case
+    from ngcfem.case.summary import summary_of
+
+    loaded = load_case(case)
+    _print(f"{case}: valid\n{summary_of(loaded)}")
+
+
+@app.command("show")
+def _show(case: CasePath) -> None:
+    """Print a case with defaults and provenance.
+
+    Every number says where it comes from. What is printed is a case file itself.
+
+    Example: ngcfem show cases/demo.toml > resolved.toml
+    """
+    from ngcfem.case.schema import load_case
+
+    _print(load_case(case).resolved_toml().rstrip())
+
+
+@app.command("generate")
+def _generate(case: CasePath, out: Out = None) -> None:
+    """Generate the cell of a case and a picture of it.
+
+    Example: ngcfem generate cases/demo.toml --out cell
+    """
+    from ngcfem.case.schema import load_case
+    from ngcfem.workflow.stages import generate_cell_stage
+
+    loaded = load_case(case)
+    _print(generate_cell_stage(loaded, out))
+
+
+@app.command("mesh")
+def _mesh(case: CasePath, out: Out = None) -> None:
+    """Generate (or read) and check the mesh of a case.
+
+    Example: ngcfem mesh cases/demo.toml --out mesh
+    """
+    from ngcfem.case.schema import load_case
+    from ngcfem.workflow.stages import generate_mesh_stage
+
+    loaded = load_case(case)
+    _print(generate_mesh_stage(loaded, out))
+
+
+@app.command("run")
+def _run(
+    case: CasePath,
+    out: Out = None,
+    processes: Processes = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the directory if there is one.")
+    ] = False,
+) -> None:
+    """Run a case to its curve and report.
+
+    Also under a launcher: mpiexec -n 4 ngcfem run CASE.
+
+    Example: ngcfem run cases/demo.toml --np 2
+    """
+    from ngcfem.case.schema import load_case
+
+    limit_threads()
+    loaded = load_case(case)
+    if processes is not None and processes > 1:
+        relaunch(
+            processes,
+            [
+                *_global_options(),
+                "run",
+                str(case),
+                *(("--out", str(out)) if out else ()),
+                *(("--resume",) if resume else ()),
+            ],
+        )
+    from ngcfem.cli.progress import ProgressReport
+    from ngcfem.workflow.stages import run_case
+
+    with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
+        directory = run_case(loaded, out, resume=resume, progress=progress)
+    _print(f"finished: {directory}")
+
+
+@app.command("resume")
+def _resume(directory: RunPath, processes: Processes = None) -> None:
+    """Go on with a run that was stopped.
+
+    Example: ngcfem resume runs/demo-1a2b3c4d --np 2
+    """
+    from ngcfem.case.schema import load_case
+    from ngcfem.cli.progress import ProgressReport
+    from ngcfem.results.run import RunDirectory
+    from ngcfem.workflow.stages import resume_run
+
+    limit_threads()
+    loaded = load_case(RunDirectory.open(directory).resolved_case_file)
+    if processes is not None and processes > 1:
+        relaunch(processes, [*_global_options(), "resume", str(directory)])
+    with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
+        finished = resume_run(directory, progress=progress)
+    _print(f"finished: {finished}")
+
+
+@app.command("point")
+def _point(
+    case: CasePath,
+    phase: Annotated[str, typer.Option("--phase", help="Phase whose law is driven.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Curve to write (CSV).")] = None,
+) -> None:
+    """Drive one law along the load, without a mesh.
+
+    Example: ngcfem point cases/demo.toml --phase interface --out interface.csv
+    """
+    from ngcfem.case.schema import load_case
+    from ngcfem.workflow.stages import point_stage
+
+    loaded = load_case(case, for_point=True)
+    _print(point_stage(loaded, phase, out))
+
+
+@app.command("compare")
+def _compare(
+    target: Annotated[
+        Path, typer.Argument(metavar="DIR|CURVE", help="Run directory, or a curve.csv.")
+    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Pillar data (TOML).")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Directory of table and figure.")
+    ] = None,
+) -> None:
+    """Hold a curve against pillar data, feature by feature.
+
+    Example: ngcfem compare runs/demo-1a2b3c4d cases/data/fe90sc10_pillar.toml
+    """
+    from ngcfem.workflow.stages import compare_stage
+
+    _print(compare_stage(target, data, out))
+
+
+@app.command("report")
+def _report(directory: RunPath) -> None:
+    """Write the report of a run anew.
+
+    Example: ngcfem report runs/demo-1a2b3c4d
+    """
+    from ngcfem.workflow.stages import report_stage
+
+    _print(report_stage(directory))
+
+
+@app.command("doctor")
+def _doctor() -> None:
+    """Examine this machine.
+
+    Says whether it has what ngcfem needs, and what to do if not.
+
+    Example: ngcfem doctor
+    """
+    from ngcfem.cli.doctor import examine
+
+    failed = False
+    for diagnosis in examine(Path.cwd()):
+        _print(f"{diagnosis.verdict:4}  {diagnosis.subject}: {diagnosis.found}")
+        if diagnosis.remedy:
+            _print(f"      -> {diagnosis.remedy}")
+        failed = failed or diagnosis.verdict == "fail"
+    if failed:
+        raise typer.Exit(1)
+
+
+def _global_options() -> list[str]:
+    return ["--debug"] if "--debug" in sys.argv[1:] else []
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
