@@ -157,6 +157,22 @@ class FluctuationSpace:
         self._work.scatter_reverse(dolfinx.la.InsertMode.add)
         return self._work.array.reshape(-1, 3)[: self.owned_nodes].copy()
 
+    def mean_over_cells(self, cell_values: FloatArray) -> FloatArray:
+        """Mean, over the cells that share a node, of values given by cell; collective.
+
+        Parameters
+        ----------
+        cell_values : ndarray, shape (m, 10, 3)
+            Values at the nodes of the owned cells.
+
+        Returns
+        -------
+        ndarray, shape (owned nodes, 3)
+            Values of the owned nodes; values that agree between cells come back exactly to
+            rounding.
+        """
+        return self._sum_over_cells(cell_values) / self._sum_over_cells(np.ones_like(cell_values))
+
     def border(self, components: IntArray, symmetric: bool) -> tuple[FloatArray, FloatArray]:
         """Coupling of the fluctuation with the free macroscopic components.
 

@@ -9,6 +9,7 @@ with K the tangent matrix, C = df/dF, B = V0 dP/du, D = V0 dP/dF. The macroscopi
 scaled by the cell length, so that both rows are forces and both unknowns lengths.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -170,6 +171,8 @@ class BorderedSolver:
     ----------
     use_gmres : bool
         Set once a tangent is unsymmetric or has shown itself indefinite; it stays set.
+    cpu_seconds : float
+        CPU time of the Krylov solves on this rank.
 
     Notes
     -----
@@ -182,6 +185,7 @@ class BorderedSolver:
         self._space = space
         self._comm: Intracomm = space.comm
         self.use_gmres: bool = False
+        self.cpu_seconds: float = 0.0
         self.length: float = space.volume.source.cell_volume_nm3 ** (1.0 / 3.0)
         self._vertices, self._interpolation = space.interpolation_from_vertices()
         self._coarse: PETSc.Mat | None = None
@@ -290,6 +294,7 @@ class BorderedSolver:
         """
         if self._system is None:
             raise RuntimeError("update() must come before solve()")
+        started = time.process_time()
         result = self._krylov(forces, macroscopic_forces, relative_tolerance, maximum_iterations)
         if result[2].indefinite and not self.use_gmres:
             self.use_gmres = True
@@ -301,6 +306,7 @@ class BorderedSolver:
                 spent + result[2].iterations, result[2].converged, result[2].indefinite
             )
             result = (result[0], result[1], total)
+        self.cpu_seconds += time.process_time() - started
         return result
 
     def _krylov(

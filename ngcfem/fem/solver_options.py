@@ -26,6 +26,8 @@ class SolverOptions:
         Smallest step, as a fraction of an increment asked for, before the run gives up.
     grow : bool
         Whether steps may become larger than the increments asked for.
+    maximum_growth : int
+        Largest number of increments asked for that one step may span, with ``grow``.
     predictor : {"secant", "affine", "none"}
         First guess of an increment.
     line_search_steps : int
@@ -45,6 +47,7 @@ class SolverOptions:
     maximum_linear_iterations: int = 500
     minimum_increment_fraction: float = 1.0 / 1024.0
     grow: bool = False
+    maximum_growth: int = 8
     predictor: str = "secant"
     line_search_steps: int = 6
     viscosity_gpa_s: float = 0.0

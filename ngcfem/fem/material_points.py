@@ -1,0 +1,191 @@
+"""The laws at all integration points of one rank: evaluation, trial and committed state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ngcfem.constitutive.batch import BatchedLaw
+from ngcfem.constitutive.material import Material
+from ngcfem.fem.periodic import RepresentativeVolume
+from ngcfem.quantities import FloatArray, IntArray, Kinematics
+
+CHUNK = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseBlock:
+    """The integration points of one phase on this rank.
+
+    Parameters
+    ----------
+    name : str
+        Phase.
+    law : BatchedLaw
+        Law of the phase; phases with the same law share the object and its compiled code.
+    parameters : ndarray
+        Parameter vector of the phase.
+    rows : ndarray of int
+        Integration points, numbered cell by cell.
+    """
+
+    name: str
+    law: BatchedLaw
+    parameters: FloatArray
+    rows: IntArray
+
+
+class MaterialPoints:
+    """Laws and history of the integration points of this rank.
+
+    Parameters
+    ----------
+    volume : RepresentativeVolume
+        Says which cell is of which phase.
+    points_per_cell : int
+        Integration points of a cell.
+    materials : mapping of str to Material
+        Material of every phase of the mesh.
+    kinematics : {"finite", "small"}
+        Kinematics of the laws.
+
+    Notes
+    -----
+    `evaluate` writes a trial state; `commit` makes it the state. A step that fails leaves the
+    committed state untouched.
+    """
+
+    def __init__(
+        self,
+        volume: RepresentativeVolume,
+        points_per_cell: int,
+        materials: Mapping[str, Material],
+        kinematics: Kinematics,
+    ) -> None:
+        laws = {
+            name: BatchedLaw(name, kinematics, chunk_size=CHUNK)
+            for name in sorted({material.law for material in materials.values()})
+        }
+        self.number_of_points: int = volume.number_of_owned_cells * points_per_cell
+        blocks = []
+        for index, name in enumerate(volume.source.phase_names):
+            cells = np.flatnonzero(volume.phase == index)
+            rows = (cells[:, None] * points_per_cell + np.arange(points_per_cell)).ravel()
+            law = laws[materials[name].law]
+            blocks.append(
+                PhaseBlock(name, law, law.parameter_vector(materials[name].parameters), rows)
+            )
+        self.blocks: tuple[PhaseBlock, ...] = tuple(blocks)
+        self._states = [block.law.initial_state(len(block.rows)) for block in blocks]
+        self._trials = [state.copy() for state in self._states]
+
+    @property
+    def state_columns(self) -> int:
+        """Largest number of state variables of a law."""
+        return max(block.law.number_of_state_variables for block in self.blocks)
+
+    def evaluate(
+        self,
+        deformation_gradient: FloatArray,
+        time_increment_s: float,
+        viscosity_gpa_s: float,
+        stress: FloatArray,
+        moduli: FloatArray,
+    ) -> tuple[int, float]:
+        """Update all points from the committed state.
+
+        Parameters
+        ----------
+        deformation_gradient : ndarray, shape (points, 9)
+            F at the points, row-major.
+        time_increment_s : float
+            Time of the step.
+        viscosity_gpa_s : float
+            Viscous regularization.
+        stress : ndarray, shape (points, 9)
+            Receives the nominal stress in GPa.
+        moduli : ndarray, shape (points, 81)
+            Receives the consistent tangent in GPa.
+
+        Returns
+        -------
+        status : int
+            Worst status flag over the points of this rank, 0 if all are well.
+        asymmetry : float
+            Largest difference between a tangent and its transpose over the largest modulus.
+        """
+        status, difference, largest = 0, 0.0, 1e-300
+        for block, state, trial in zip(self.blocks, self._states, self._trials, strict=True):
+            for start in range(0, len(block.rows), CHUNK):
+                part = slice(start, start + CHUNK)
+                rows = block.rows[part]
+                result = block.law.update(
+                    deformation_gradient[rows],
+                    state[part],
+                    block.parameters,
+                    time_increment_s,
+                    viscosity_gpa_s,
+                )
+                tangent = result.consistent_tangent
+                assert tangent is not None
+                stress[rows] = result.first_piola_kirchhoff_stress
+                moduli[rows] = tangent
+                trial[part] = result.state
+                status = max(status, int(result.status.max(initial=0)))
+                square = tangent.reshape(-1, 9, 9)
+                difference = max(
+                    difference, float(np.abs(square - square.transpose(0, 2, 1)).max(initial=0.0))
+                )
+                largest = max(largest, float(np.abs(tangent).max(initial=0.0)))
+        return status, difference / largest
+
+    def commit(self) -> None:
+        """Make the trial state of the last evaluation the state."""
+        self._states, self._trials = self._trials, self._states
+
+    def equivalent_plastic_strain(self, trial: bool = False) -> FloatArray:
+        """Equivalent plastic strain at the points of this rank.
+
+        Parameters
+        ----------
+        trial : bool
+            Whether to read the trial state instead of the committed one.
+
+        Returns
+        -------
+        ndarray, shape (points,)
+            Zero where the law has none.
+        """
+        values = np.zeros(self.number_of_points)
+        for block, state in zip(
+            self.blocks, self._trials if trial else self._states, strict=True
+        ):
+            if block.law.plastic_strain_index is not None:
+                values[block.rows] = state[:, block.law.plastic_strain_index]
+        return values
+
+    def export_state(self) -> FloatArray:
+        """Committed state of the points of this rank, padded to equal width.
+
+        Returns
+        -------
+        ndarray, shape (points, state_columns)
+            Unused columns hold 0.
+        """
+        values = np.zeros((self.number_of_points, self.state_columns))
+        for block, state in zip(self.blocks, self._states, strict=True):
+            values[block.rows, : state.shape[1]] = state
+        return values
+
+    def import_state(self, values: FloatArray) -> None:
+        """Set the committed state from what `export_state` gave.
+
+        Parameters
+        ----------
+        values : ndarray, shape (points, state_columns)
+            State of the points of this rank.
+        """
+        for number, block in enumerate(self.blocks):
+            width = block.law.number_of_state_variables
+            self._states[number] = np.ascontiguousarray(values[block.rows, :width])
+            self._trials[number] = self._states[number].copy()

@@ -1,0 +1,297 @@
+"""Newton iteration of one step: bordered linear solves, inexact tolerance, line search."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ngcfem.fem.linear_solver import BorderedSolver
+from ngcfem.fem.solver_options import SolverOptions
+from ngcfem.quantities import BoolArray, FloatArray
+
+STAGNATION_ITERATIONS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class EquilibriumState:
+    """Everything known of a trial configuration.
+
+    Parameters
+    ----------
+    fluctuation : ndarray, shape (owned nodes, 3)
+        Displacement fluctuation in nm.
+    deformation_gradient : ndarray, shape (3, 3)
+        Macroscopic F.
+    stress : ndarray, shape (3, 3)
+        Macroscopic nominal stress in GPa.
+    forces : ndarray, shape (owned nodes, 3)
+        Residual forces in nN.
+    force_residual : float
+        Norm of the forces over the norm of the summed element-force magnitudes.
+    stress_scale : float
+        Volume average of the norm of the nominal stress in GPa, floored.
+    point_deformation_gradient : ndarray, shape (points, 9)
+        F at the integration points.
+    point_stress : ndarray, shape (points, 9)
+        Nominal stress in GPa at the integration points.
+    minimum_jacobian : float
+        Smallest det F over the integration points of all ranks.
+    asymmetry : float
+        Relative asymmetry of the tangent moduli.
+    failure : str
+        Why the configuration cannot be used; empty if it can.
+    """
+
+    fluctuation: FloatArray
+    deformation_gradient: FloatArray
+    stress: FloatArray
+    forces: FloatArray
+    force_residual: float
+    stress_scale: float
+    point_deformation_gradient: FloatArray
+    point_stress: FloatArray
+    minimum_jacobian: float
+    asymmetry: float
+    failure: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class NewtonOutcome:
+    """How a Newton iteration ended.
+
+    Parameters
+    ----------
+    state : EquilibriumState or None
+        Converged configuration; None if there is none.
+    reason : str
+        "converged", or why not.
+    iterations, linear_iterations : int
+        Newton iterations (linear solves) and Krylov iterations spent.
+    residual : float
+        Last relative residual.
+    """
+
+    state: EquilibriumState | None
+    reason: str
+    iterations: int
+    linear_iterations: int
+    residual: float
+
+
+def residual_measure(
+    state: EquilibriumState, free: BoolArray, target_stress: FloatArray
+) -> tuple[float, FloatArray]:
+    """Relative residual of a configuration, and the macroscopic part of it.
+
+    Parameters
+    ----------
+    state : EquilibriumState
+        Configuration.
+    free : ndarray of bool, shape (3, 3)
+        Components whose stress is prescribed.
+    target_stress : ndarray, shape (3, 3)
+        Prescribed nominal stress in GPa.
+
+    Returns
+    -------
+    residual : float
+        Larger of the relative nodal and the relative macroscopic residual.
+    stress_residual : ndarray, shape (c,)
+        Macroscopic stress minus its target, in GPa.
+    """
+    stress_residual = (state.stress - target_stress)[free]
+    macroscopic = float(np.abs(stress_residual).max(initial=0.0)) / state.stress_scale
+    return max(state.force_residual, macroscopic), stress_residual
+
+
+class NewtonSolver:
+    """Newton's method on fluctuation and free macroscopic components.
+
+    Parameters
+    ----------
+    options : SolverOptions
+        Tolerances and limits.
+    linear : BorderedSolver
+        Linear solver.
+    evaluate : callable
+        ``evaluate(fluctuation, deformation_gradient) -> EquilibriumState``; collective.
+    linearize : callable
+        ``linearize(free components, symmetric)`` assembles the tangent of the last evaluated
+        configuration and hands it to the linear solver; collective.
+    cell_volume_nm3 : float
+        Volume the macroscopic stress refers to.
+
+    Notes
+    -----
+    The linear tolerance follows the residual: with r the relative residual and t the tolerance
+    asked for, max(0.3 t / r, r / 10) within the bounds of the options; tighter would solve the
+    linear model better than it describes the problem. A step is halved while it inverts a point,
+    breaks a law, or doubles the residual.
+    """
+
+    def __init__(
+        self,
+        options: SolverOptions,
+        linear: BorderedSolver,
+        evaluate: Callable[[FloatArray, FloatArray], EquilibriumState],
+        linearize: Callable[[FloatArray, bool], None],
+        cell_volume_nm3: float,
+    ) -> None:
+        self._options = options
+        self._linear = linear
+        self._evaluate = evaluate
+        self._linearize = linearize
+        self._volume = cell_volume_nm3
+
+    def solve(
+        self,
+        fluctuation: FloatArray,
+        deformation_gradient: FloatArray,
+        free: BoolArray,
+        target_stress: FloatArray,
+    ) -> NewtonOutcome:
+        """Find equilibrium from a first guess; collective.
+
+        Parameters
+        ----------
+        fluctuation : ndarray, shape (owned nodes, 3)
+            First guess in nm.
+        deformation_gradient : ndarray, shape (3, 3)
+            First guess; the prescribed components already hold their values.
+        free : ndarray of bool, shape (3, 3)
+            Free components.
+        target_stress : ndarray, shape (3, 3)
+            Nominal stress in GPa of the free components.
+
+        Returns
+        -------
+        NewtonOutcome
+            Converged state or the reason why there is none.
+        """
+        options = self._options
+        tolerance = options.residual_tolerance
+        state = self._evaluate(fluctuation, deformation_gradient)
+        if state.failure:
+            return NewtonOutcome(None, f"first guess: {state.failure}", 0, 0, np.inf)
+        components = np.flatnonzero(free.ravel())
+        history: list[float] = []
+        linear_iterations = 0
+        for iteration in range(options.maximum_newton_iterations + 1):
+            residual, stress_residual = residual_measure(state, free, target_stress)
+            history.append(residual)
+            if residual <= tolerance:
+                return NewtonOutcome(state, "converged", iteration, linear_iterations, residual)
+            if iteration == options.maximum_newton_iterations:
+                break
+            if (
+                iteration >= STAGNATION_ITERATIONS
+                and residual > 0.3 * history[iteration - 4]
+                and residual > 1e3 * tolerance
+            ):
+                return NewtonOutcome(
+                    None,
+                    f"the residual stagnates at {residual:.1e}",
+                    iteration,
+                    linear_iterations,
+                    residual,
+                )
+            symmetric = state.asymmetry < 1e-8
+            if not symmetric:
+                self._linear.use_gmres = True
+            self._linearize(components, symmetric)
+            step, component_step, result = self._linear.solve(
+                -state.forces,
+                -self._volume * stress_residual,
+                linear_tolerance(residual, tolerance, options.linear_tolerance),
+                options.maximum_linear_iterations,
+            )
+            linear_iterations += result.iterations
+            if not result.converged:
+                return NewtonOutcome(
+                    None,
+                    f"the linear solver failed after {result.iterations} iterations",
+                    iteration + 1,
+                    linear_iterations,
+                    residual,
+                )
+            accepted = self._line_search(
+                state, step, component_step, free, target_stress, residual
+            )
+            if accepted is None:
+                return NewtonOutcome(
+                    None,
+                    "every shortened Newton step inverts a point or breaks a law",
+                    iteration + 1,
+                    linear_iterations,
+                    residual,
+                )
+            state = accepted
+        return NewtonOutcome(
+            None,
+            f"no convergence in {options.maximum_newton_iterations} iterations, "
+            f"residual {history[-1]:.1e}",
+            options.maximum_newton_iterations,
+            linear_iterations,
+            history[-1],
+        )
+
+    def _line_search(
+        self,
+        state: EquilibriumState,
+        step: FloatArray,
+        component_step: FloatArray,
+        free: BoolArray,
+        target_stress: FloatArray,
+        residual: float,
+    ) -> EquilibriumState | None:
+        best: tuple[float, EquilibriumState, float] | None = None
+        length = 1.0
+        tried = length
+        for _ in range(self._options.line_search_steps + 1):
+            trial = self._stepped(state, step, component_step, free, length)
+            tried = length
+            if not trial.failure:
+                measure, _ = residual_measure(trial, free, target_stress)
+                if best is None or measure < best[0]:
+                    best = (measure, trial, length)
+                if measure < 2.0 * residual or measure <= self._options.residual_tolerance:
+                    break
+            length *= 0.5
+        if best is None:
+            return None
+        if best[2] != tried:
+            # The moduli of the space belong to the last evaluation: take the best one again.
+            return self._stepped(state, step, component_step, free, best[2])
+        return best[1]
+
+    def _stepped(
+        self,
+        state: EquilibriumState,
+        step: FloatArray,
+        component_step: FloatArray,
+        free: BoolArray,
+        length: float,
+    ) -> EquilibriumState:
+        deformation_gradient = state.deformation_gradient.copy()
+        deformation_gradient[free] += length * component_step
+        return self._evaluate(state.fluctuation + length * step, deformation_gradient)
+
+
+def linear_tolerance(residual: float, target: float, loosest: float) -> float:
+    """Relative tolerance of the next linear solve.
+
+    Parameters
+    ----------
+    residual : float
+        Relative nonlinear residual.
+    target : float
+        Tolerance of the nonlinear residual.
+    loosest : float
+        Upper bound.
+
+    Returns
+    -------
+    float
+        Tolerance between 1e-10 and ``loosest``.
+    """
+    return float(np.clip(max(0.3 * target / residual, 0.1 * residual), 1e-10, loosest))

@@ -1,0 +1,495 @@
+"""The boundary-value problem of a representative volume and its march along a load path."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mpi4py import MPI  # noqa: I001  (MPI must be imported before dolfinx)
+
+import numpy as np
+
+from ngcfem.constitutive.material import Material
+from ngcfem.errors import NotConvergedError
+from ngcfem.fem.assembly import FluctuationSpace
+from ngcfem.fem.linear_solver import BorderedSolver
+from ngcfem.fem.material_points import MaterialPoints
+from ngcfem.fem.monitors import Monitors
+from ngcfem.fem.newton import EquilibriumState, NewtonSolver
+from ngcfem.fem.periodic import RepresentativeVolume
+from ngcfem.fem.restart import gather_cells
+from ngcfem.fem.snapshot import FieldSnapshot, take_snapshot
+from ngcfem.fem.solver_options import SolverOptions
+from ngcfem.fem.stepping import StepControl
+from ngcfem.fem.tensors import determinants
+from ngcfem.loading.path import LoadPath, MacroscopicState
+from ngcfem.quantities import Boundary, FloatArray, IntArray, Kinematics
+from ngcfem.results.increment import Increment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IDENTITY = np.eye(3)
+STATUS_TEXT = {
+    1: "a local iteration of a law did not converge",
+    2: "an integration point is inverted (det F <= 0)",
+    3: "a law returned a value that is not finite",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class MarchPosition:
+    """Where a problem stands on its load path, with what the next first guess needs.
+
+    Parameters
+    ----------
+    position : float
+        Position on the path; integers are the increments asked for.
+    time_s : float
+        Time there.
+    segment_start_deformation_gradient, segment_start_stress : ndarray, shape (3, 3)
+        Macroscopic state at the start of the current segment.
+    previous_deformation_gradient : ndarray, shape (3, 3)
+        Macroscopic F one accepted step earlier.
+    previous_step : float
+        Length of the last accepted step; 0 if a secant cannot be formed.
+    control : StepControl
+        Size of the next step.
+    wall_s : float
+        Wall time spent so far.
+    """
+
+    position: float
+    time_s: float
+    segment_start_deformation_gradient: FloatArray
+    segment_start_stress: FloatArray
+    previous_deformation_gradient: FloatArray
+    previous_step: float
+    control: StepControl
+    wall_s: float
+
+
+class PeriodicProblem:
+    """A representative volume under macroscopic load: the one object that changes during a run.
+
+    Parameters
+    ----------
+    volume : RepresentativeVolume
+        The mesh, with periodic topology for periodic boundaries.
+    materials : mapping of str to Material
+        Material of every phase of the mesh.
+    kinematics : {"finite", "small"}
+        Finite strain (multiplicative, Hencky) or small strain.
+    boundary : {"periodic", "uniform-displacement"}
+        Fluctuation at the boundary: periodic, or zero.
+    options : SolverOptions
+        Tolerances and step control.
+
+    Raises
+    ------
+    ValueError
+        If a phase of the mesh has no material.
+    """
+
+    def __init__(
+        self,
+        volume: RepresentativeVolume,
+        materials: Mapping[str, Material],
+        kinematics: Kinematics = "finite",
+        boundary: Boundary = "periodic",
+        options: SolverOptions | None = None,
+    ) -> None:
+        missing = [name for name in volume.source.phase_names if name not in materials]
+        if missing:
+            raise ValueError(f"phases without a material: {', '.join(missing)}")
+        self.options = options or SolverOptions()
+        self.kinematics: Kinematics = kinematics
+        self.volume = volume
+        self._spent: dict[str, float] = dict.fromkeys(
+            ("constitutive", "assembly", "preconditioner"), 0.0
+        )
+        self._comm = volume.comm
+        self._space = FluctuationSpace(volume, boundary == "uniform-displacement")
+        self._points = MaterialPoints(
+            volume, self._space.element.number_of_points, materials, kinematics
+        )
+        self._linear = BorderedSolver(self._space, self.options.petsc)
+        self._cell_volume = float(self._space.integral(np.ones((self._space.number_of_points, 1)))[0])
+        self._newton = NewtonSolver(
+            self.options, self._linear, self._evaluate, self._linearize, self._cell_volume
+        )
+        self._monitors = Monitors(volume, self._space, kinematics)
+        self._time_increment_s = 1.0
+        self._fluctuation = np.zeros((self._space.owned_nodes, 3))
+        self._previous_fluctuation = self._fluctuation.copy()
+        self._deformation_gradient = IDENTITY.copy()
+        self._stress = np.zeros((3, 3))
+        self._point_deformation_gradient = np.tile(
+            IDENTITY.ravel(), (self._space.number_of_points, 1)
+        )
+        self._point_stress = np.zeros((self._space.number_of_points, 9))
+        self._march: MarchPosition | None = None
+
+    @property
+    def number_of_dofs(self) -> int:
+        """Number of displacement unknowns over all ranks."""
+        return 3 * self._space.global_nodes
+
+    @property
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU seconds this rank has spent, by phase of the computation."""
+        return {**self._spent, "linear_solve": self._linear.cpu_seconds}
+
+    @property
+    def position(self) -> float:
+        """Position on the load path; 0 before the first step."""
+        return self._march.position if self._march else 0.0
+
+    def march(self, path: LoadPath) -> Iterator[Increment]:
+        """Follow a load path from where the problem stands.
+
+        Collective.
+
+        Parameters
+        ----------
+        path : LoadPath
+            Path; a problem that has been restored goes on along the same path.
+
+        Yields
+        ------
+        Increment
+            The undeformed state first (unless the problem was restored), then one for each
+            accepted step. When an increment is handed out its state is committed, so that
+            `snapshot` and `checkpoint` speak of it.
+
+        Raises
+        ------
+        NotConvergedError
+            If a step fails below the smallest step allowed. Everything yielded so far stands.
+        """
+        clock = time.perf_counter()
+        if self._march is None:
+            self._march = MarchPosition(
+                position=0.0,
+                time_s=0.0,
+                segment_start_deformation_gradient=IDENTITY.copy(),
+                segment_start_stress=np.zeros((3, 3)),
+                previous_deformation_gradient=IDENTITY.copy(),
+                previous_step=0.0,
+                control=StepControl(
+                    size=1.0,
+                    failures=0,
+                    grow=self.options.grow,
+                    maximum=self.options.maximum_growth,
+                    minimum=self.options.minimum_increment_fraction,
+                ),
+                wall_s=0.0,
+            )
+            yield self._monitors.undeformed(self._points)
+        wall_before = self._march.wall_s
+        while self._march.position < path.increments - 1e-9:
+            increment = self._advance(path, lambda: wall_before + time.perf_counter() - clock)
+            yield increment
+
+    def _advance(self, path: LoadPath, wall: "Callable[[], float]") -> Increment:
+        """Make one accepted step, cutting back as often as needed."""
+        newton_iterations = linear_iterations = cutbacks = 0
+        while True:
+            march = self._march
+            assert march is not None
+            number, _ = path.segment_at(march.position + 1e-6)
+            at_start = abs(march.position - path.starts[number]) < 1e-9
+            start_gradient = (
+                self._deformation_gradient if at_start else march.segment_start_deformation_gradient
+            )
+            start_stress = self._stress if at_start else march.segment_start_stress
+            end = march.control.end(march.position, path.starts[number + 1])
+            target = path.at(end, start_gradient, start_stress)
+            self._time_increment_s = target.time_s - march.time_s
+            step = end - march.position
+            guess = self._first_guess(target, step, at_start)
+            outcome = self._newton.solve(
+                guess[0], guess[1], ~target.prescribed, target.first_piola_kirchhoff_stress
+            )
+            newton_iterations += outcome.iterations
+            linear_iterations += outcome.linear_iterations
+            if outcome.state is not None:
+                break
+            cutbacks += 1
+            control = march.control.after_failure(step)
+            if control.exhausted:
+                raise NotConvergedError(
+                    f"no equilibrium beyond position {march.position:.6g} of "
+                    f"{path.increments} increments (F{path.axis}{path.axis} = "
+                    f"{self._deformation_gradient[path.axis_index, path.axis_index]:.6f}): "
+                    f"{outcome.reason}; the step was cut to {control.size:.2e} of an increment"
+                )
+            self._march = MarchPosition(
+                march.position,
+                march.time_s,
+                start_gradient,
+                start_stress,
+                march.previous_deformation_gradient,
+                0.0 if control.failures % 2 == 0 else march.previous_step,
+                control,
+                march.wall_s,
+            )
+        increment = self._monitors.increment(
+            state=outcome.state,
+            points=self._points,
+            previous_gradient=self._point_deformation_gradient,
+            previous_macroscopic=self._deformation_gradient,
+            time_s=target.time_s,
+            time_increment_s=self._time_increment_s,
+            viscosity_gpa_s=self.options.viscosity_gpa_s,
+            axis=path.axis_index,
+            number=int(np.ceil(end - 1e-9)),
+            requested=abs(end - round(end)) < 1e-9,
+            counters=(newton_iterations, linear_iterations, cutbacks),
+            relative_residual=outcome.residual,
+            wall_s=wall(),
+        )
+        previous_deformation_gradient = self._deformation_gradient
+        self._accept(outcome.state)
+        self._march = MarchPosition(
+            position=end,
+            time_s=target.time_s,
+            segment_start_deformation_gradient=start_gradient,
+            segment_start_stress=start_stress,
+            previous_deformation_gradient=previous_deformation_gradient,
+            previous_step=step,
+            control=march.control.after_success(outcome.iterations),
+            wall_s=increment.wall_s,
+        )
+        return increment
+
+    def _first_guess(
+        self, target: MacroscopicState, step: float, new_segment: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """Guess fluctuation and macroscopic F at the end of a step."""
+        march = self._march
+        assert march is not None
+        prescribed = target.prescribed
+        current = self._deformation_gradient
+        if self.options.predictor == "secant" and march.previous_step > 0.0 and not new_segment:
+            ratio = step / march.previous_step
+            guess = current + ratio * (current - march.previous_deformation_gradient)
+            guess[prescribed] = target.deformation_gradient[prescribed]
+            fluctuation = self._fluctuation + ratio * (
+                self._fluctuation - self._previous_fluctuation
+            )
+            return fluctuation, guess
+        guess = np.where(prescribed, target.deformation_gradient, current)
+        if self.options.predictor == "none" or new_segment:
+            return self._fluctuation.copy(), guess
+        free_diagonal = ~np.diag(prescribed)
+        if free_diagonal.any() and self.kinematics == "finite":
+            # Plastic flow keeps the volume: scale the free diagonal so that det F stays.
+            ratio = np.linalg.det(current) / np.linalg.det(guess)
+            for axis in np.flatnonzero(free_diagonal):
+                guess[axis, axis] *= ratio ** (1.0 / free_diagonal.sum())
+        relative = guess @ np.linalg.inv(current)
+        return self._fluctuation @ relative.T, guess
+
+    def _evaluate(self, fluctuation: FloatArray, macroscopic: FloatArray) -> EquilibriumState:
+        """Update all points and sum the residual; collective."""
+        started = time.process_time()
+        space = self._space
+        gradient = space.element.gradient(space.with_ghosts(fluctuation)).reshape(-1, 9)
+        gradient += macroscopic.ravel()
+        jacobian = determinants(gradient)
+        stress = np.empty((space.number_of_points, 9))
+        status, asymmetry = self._points.evaluate(
+            gradient,
+            self._time_increment_s,
+            self.options.viscosity_gpa_s,
+            stress,
+            space.moduli,
+        )
+        smallest = float(jacobian.min(initial=np.inf)) if self.kinematics == "finite" else 1.0
+        worst = np.array([status, -smallest, asymmetry])
+        self._comm.Allreduce(MPI.IN_PLACE, worst, op=MPI.MAX)
+        status, inverse_smallest, asymmetry = worst
+        failure = STATUS_TEXT.get(int(status), "")
+        if not failure and -inverse_smallest <= 0.0:
+            failure = STATUS_TEXT[2]
+        self._spent["constitutive"] += time.process_time() - started
+        started = time.process_time()
+        if failure:
+            forces = np.zeros((space.owned_nodes, 3))
+            force_residual, scale, mean = np.inf, 1.0, np.zeros((3, 3))
+        else:
+            forces, magnitudes = space.residual(stress)
+            totals = self._comm.allreduce(
+                np.array([np.sum(forces**2), np.sum(magnitudes**2)]), op=MPI.SUM
+            )
+            integrals = space.integral(
+                np.column_stack([stress, np.linalg.norm(stress, axis=1)])
+            )
+            mean = integrals[:9].reshape(3, 3) / self._cell_volume
+            modulus = float(np.abs(space.moduli[:1]).max(initial=0.0))
+            floor = 1e-12 * self._comm.allreduce(modulus, op=MPI.MAX)
+            scale = max(float(integrals[9]) / self._cell_volume, floor)
+            length = self._cell_volume ** (1.0 / 3.0)
+            force_residual = float(
+                np.sqrt(totals[0]) / max(np.sqrt(totals[1]), floor * length**2)
+            )
+        self._spent["assembly"] += time.process_time() - started
+        return EquilibriumState(
+            fluctuation=fluctuation,
+            deformation_gradient=macroscopic,
+            stress=mean,
+            forces=forces,
+            force_residual=force_residual,
+            stress_scale=scale,
+            point_deformation_gradient=gradient,
+            point_stress=stress,
+            minimum_jacobian=-float(inverse_smallest),
+            asymmetry=float(asymmetry),
+            failure=failure,
+        )
+
+    def _linearize(self, components: IntArray, symmetric: bool) -> None:
+        """Assemble the tangent of the last evaluation and set up its preconditioner."""
+        started = time.process_time()
+        self._space.assemble_tangent()
+        columns, rows = self._space.border(components, symmetric)
+        macroscopic = self._space.integrated_moduli()[np.ix_(components, components)]
+        middle = time.process_time()
+        self._linear.update(columns, rows, macroscopic)
+        self._spent["assembly"] += middle - started
+        self._spent["preconditioner"] += time.process_time() - middle
+
+    def _accept(self, state: EquilibriumState) -> None:
+        """Commit a converged configuration."""
+        self._points.commit()
+        self._previous_fluctuation = self._fluctuation
+        self._fluctuation = state.fluctuation
+        self._deformation_gradient = state.deformation_gradient
+        self._stress = state.stress
+        self._point_deformation_gradient = state.point_deformation_gradient
+        self._point_stress = state.point_stress
+
+    def effective_tangent(self) -> FloatArray:
+        """Effective tangent dP/dF of the committed state; collective.
+
+        Returns
+        -------
+        ndarray, shape (9, 9)
+            Moduli in GPa, component 3 i + J against 3 k + L.
+
+        Raises
+        ------
+        NotConvergedError
+            If a linear solve fails.
+
+        Notes
+        -----
+        Static condensation (D - B^T K^{-1} C) / V0 of the tangent at the committed state, one
+        linear solve a column. The tangent is that of a vanishing further step: elastic where the
+        state is inside the yield surface.
+        """
+        self._time_increment_s = max(self._time_increment_s, 1e-300)
+        self._evaluate(self._fluctuation, self._deformation_gradient)
+        self._space.assemble_tangent()
+        components = np.arange(9)
+        columns, rows = self._space.border(components, symmetric=False)
+        macroscopic = self._space.integrated_moduli()
+        self._linear.update(columns[:, :0], rows[:, :0], np.zeros((0, 0)))
+        condensed = macroscopic.copy()
+        for column in range(9):
+            response, _, result = self._linear.solve(
+                columns[:, column].reshape(-1, 3), np.zeros(0), 1e-12, 2000
+            )
+            if not result.converged:
+                raise NotConvergedError("a linear solve of the effective tangent failed")
+            condensed[:, column] -= self._comm.allreduce(rows.T @ response.ravel(), op=MPI.SUM)
+        return condensed / self._cell_volume
+
+    def snapshot(self) -> FieldSnapshot:
+        """Fields of the committed state on this rank, on the mesh that is not wrapped.
+
+        Returns
+        -------
+        FieldSnapshot
+            Nodes, cells and fields for output.
+        """
+        return take_snapshot(
+            self._space,
+            self.kinematics,
+            self._fluctuation,
+            self._deformation_gradient,
+            self._point_deformation_gradient,
+            self._point_stress,
+            self._points.equivalent_plastic_strain(),
+        )
+
+    def checkpoint(self) -> tuple[dict[str, FloatArray], dict[str, Any]] | None:
+        """Gather the committed state; collective.
+
+        Returns
+        -------
+        tuple of dict and dict, or None
+            Arrays in the order of the original cells and their metadata on rank 0, None elsewhere.
+            They do not depend on the number of ranks.
+        """
+        march = self._march
+        cell_fields = {
+            "fluctuation_nm": self._space.with_ghosts(self._fluctuation)[self._space.dofs],
+            "previous_fluctuation_nm": self._space.with_ghosts(self._previous_fluctuation)[
+                self._space.dofs
+            ],
+            "state": self._points.export_state().reshape(self._space.dofs.shape[0], -1),
+            "point_stress_gpa": self._point_stress.reshape(self._space.dofs.shape[0], -1),
+        }
+        arrays = gather_cells(self.volume, cell_fields)
+        if arrays is None or march is None:
+            return None
+        arrays |= {
+            "deformation_gradient": self._deformation_gradient,
+            "stress_gpa": self._stress,
+            "segment_start_deformation_gradient": march.segment_start_deformation_gradient,
+            "segment_start_stress_gpa": march.segment_start_stress,
+            "previous_deformation_gradient": march.previous_deformation_gradient,
+        }
+        metadata = {
+            "position": march.position,
+            "time_s": march.time_s,
+            "previous_step": march.previous_step,
+            "control": asdict(march.control),
+            "wall_s": march.wall_s,
+            "use_gmres": self._linear.use_gmres,
+        }
+        return arrays, metadata
+
+    def restore(self, arrays: Mapping[str, FloatArray], metadata: Mapping[str, Any]) -> None:
+        """Take over a state that `checkpoint` gathered; collective.
+
+        Parameters
+        ----------
+        arrays, metadata : mapping
+            What `checkpoint` returned, on every rank.
+        """
+        space = self._space
+        cells = self.volume.original_cell
+        self._fluctuation = space.mean_over_cells(arrays["fluctuation_nm"][cells])
+        self._previous_fluctuation = space.mean_over_cells(arrays["previous_fluctuation_nm"][cells])
+        self._points.import_state(
+            arrays["state"][cells].reshape(space.number_of_points, self._points.state_columns)
+        )
+        self._point_stress = arrays["point_stress_gpa"][cells].reshape(-1, 9).copy()
+        self._deformation_gradient = np.array(arrays["deformation_gradient"])
+        self._stress = np.array(arrays["stress_gpa"])
+        gradient = space.element.gradient(space.with_ghosts(self._fluctuation)).reshape(-1, 9)
+        self._point_deformation_gradient = gradient + self._deformation_gradient.ravel()
+        self._linear.use_gmres = bool(metadata["use_gmres"])
+        self._march = MarchPosition(
+            position=float(metadata["position"]),
+            time_s=float(metadata["time_s"]),
+            segment_start_deformation_gradient=arrays["segment_start_deformation_gradient"],
+            segment_start_stress=arrays["segment_start_stress_gpa"],
+            previous_deformation_gradient=arrays["previous_deformation_gradient"],
+            previous_step=float(metadata["previous_step"]),
+            control=StepControl(**metadata["control"]),
+            wall_s=float(metadata["wall_s"]),
+        )

@@ -1,0 +1,115 @@
+"""Fields for output on the true, non-wrapped mesh of one rank."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ngcfem.fem.assembly import FluctuationSpace
+from ngcfem.fem.tensors import cauchy_stress, determinants, mises_stress, trace
+from ngcfem.quantities import FloatArray, IntArray, Kinematics
+
+DOLFINX_TO_VTK_TETRAHEDRON_10 = np.array([0, 1, 2, 3, 9, 6, 8, 7, 5, 4])
+EDGES_OF_DOLFINX_MIDSIDE_NODES = np.array([[2, 3], [1, 3], [1, 2], [0, 3], [0, 2], [0, 1]])
+
+
+@dataclass(frozen=True, eq=False)
+class FieldSnapshot:
+    """One rank's piece of the fields at one instant.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 3)
+        Undeformed node positions in nm.
+    cells : ndarray of int, shape (m, 10)
+        Quadratic tetrahedra in VTK order.
+    point_data, cell_data : mapping of str to ndarray
+        Fields; the names carry the units.
+    """
+
+    points: FloatArray
+    cells: IntArray
+    point_data: Mapping[str, FloatArray]
+    cell_data: Mapping[str, FloatArray]
+
+
+def take_snapshot(
+    space: FluctuationSpace,
+    kinematics: Kinematics,
+    fluctuation: FloatArray,
+    macroscopic: FloatArray,
+    deformation_gradient: FloatArray,
+    stress: FloatArray,
+    equivalent_plastic_strain: FloatArray,
+) -> FieldSnapshot:
+    """Collect the fields of a configuration; collective.
+
+    Parameters
+    ----------
+    space : FluctuationSpace
+        Mesh and displacement nodes.
+    kinematics : {"finite", "small"}
+        Says whether nominal and Cauchy stress differ.
+    fluctuation : ndarray, shape (owned nodes, 3)
+        Displacement fluctuation in nm.
+    macroscopic : ndarray, shape (3, 3)
+        Macroscopic F.
+    deformation_gradient, stress : ndarray, shape (points, 9)
+        F and nominal stress (GPa) at the integration points.
+    equivalent_plastic_strain : ndarray, shape (points,)
+        Kappa at the integration points.
+
+    Returns
+    -------
+    FieldSnapshot
+        Displacement at the ten nodes of each cell, and cell means of the point fields.
+
+    Notes
+    -----
+    A torus node has several images in the output, one for every place where the body meets its
+    periodic neighbours: nodes of the output are the geometry vertices and the pairs of them that
+    are edges, so the body is never wrapped.
+    """
+    volume = space.volume
+    vertices = volume.node[:, :4]
+    edges = np.sort(vertices[:, EDGES_OF_DOLFINX_MIDSIDE_NODES], axis=2).reshape(-1, 2)
+    used, vertex_rows = np.unique(vertices, return_inverse=True)
+    pairs, edge_rows = np.unique(edges, axis=0, return_inverse=True)
+    cells = np.hstack(
+        [vertex_rows.reshape(-1, 4), len(used) + edge_rows.reshape(-1, 6)]
+    ).astype(np.int64)
+    source = volume.source.points
+    midpoints = 0.5 * (source[pairs[:, 0]] + source[pairs[:, 1]])
+    if volume.source.order == 2:
+        midpoints[edge_rows.ravel()] = source[volume.node[:, 4:].ravel()]
+    points = np.vstack([source[used], midpoints])
+    nodal = np.zeros_like(points)
+    nodal[cells.ravel()] = space.with_ghosts(fluctuation)[space.dofs].reshape(-1, 3)
+    displacement = points @ (macroscopic - np.eye(3)).T + nodal
+
+    weights = space.element.weights
+    share = weights / weights.sum(axis=1, keepdims=True)
+    per_cell = space.element.number_of_points
+
+    def cell_mean(values: FloatArray) -> FloatArray:
+        shaped = values.reshape(-1, per_cell, *values.shape[1:])
+        return np.einsum("mq,mq...->m...", share, shaped)
+
+    cauchy = cauchy_stress(deformation_gradient, stress) if kinematics == "finite" else stress
+    mean_cauchy = cell_mean(cauchy)
+    vertex_gradient = space.element.vertex_gradient(space.with_ghosts(fluctuation)) + macroscopic
+    vertex_jacobian = determinants(vertex_gradient.reshape(-1, 9)).reshape(-1, 4)
+    return FieldSnapshot(
+        points=points,
+        cells=cells[:, DOLFINX_TO_VTK_TETRAHEDRON_10],
+        point_data={"displacement [nm]": displacement},
+        cell_data={
+            "cauchy_stress [GPa]": mean_cauchy,
+            "mises_stress [GPa]": mises_stress(mean_cauchy),
+            "pressure [GPa]": -trace(mean_cauchy) / 3.0,
+            "equivalent_plastic_strain [-]": cell_mean(equivalent_plastic_strain),
+            "minimum_vertex_jacobian [-]": vertex_jacobian.min(axis=1),
+            "phase": volume.phase.astype(np.int32),
+            "grain": volume.grain.astype(np.int32),
+        },
+    )
