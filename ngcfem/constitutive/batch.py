@@ -1,13 +1,17 @@
 """Laws at many points: chunks of fixed size through one compiled kernel."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from ngcfem.constitutive.elasticity import IsotropicElastic
-from ngcfem.constitutive.kinematics import Kernel, finite_strain_kernel, small_strain_kernel
+from ngcfem.constitutive.kinematics import (
+    PointUpdate,
+    finite_strain_kernel,
+    small_strain_kernel,
+)
 from ngcfem.constitutive.law import Law
 from ngcfem.constitutive.parameters import LAW_PARAMETERS, resolve_parameters
 from ngcfem.constitutive.plasticity import EQUIVALENT_PLASTIC_STRAIN, J2, DruckerPrager
@@ -45,7 +49,7 @@ class BatchResult:
 
 
 @cache
-def _compiled(law_name: str, kinematics: str, tangent: bool) -> Kernel:
+def _compiled(law_name: str, kinematics: str, tangent: bool) -> Callable[..., PointUpdate]:
     """Kernel shared by every phase with the same law; parameters are arguments, not constants."""
     keep_compiled_code()
     make = finite_strain_kernel if kinematics == "finite" else small_strain_kernel

@@ -15,6 +15,7 @@ def _use_one_thread() -> None:
     if "xla_cpu_multi_thread_eigen" not in flags:
         one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
         os.environ["XLA_FLAGS"] = f"{flags} {one_thread}".strip()
+    os.environ.setdefault("PJRT_NPROC", "1")
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
