@@ -281,17 +281,20 @@ def _compare(
 
 def _compare_yield(feature: Feature, curve: StressStrainCurve) -> FeatureComparison:
     offset_yield = curve.offset_yield(feature.offset)
-    if offset_yield is None:
-        remark = "the curve does not leave its elastic line by the offset"
-        return FeatureComparison(feature, None, None, "not reached", remark)
-    remark = ""
+    if offset_yield is not None:
+        return _judged(feature, offset_yield.stress_gpa)
     modulus = curve.initial_modulus()
     if modulus is not None and not modulus.resolved:
-        remark = (
-            f"the first step ends at a strain of {modulus.strain:.3g} and may already flow: the "
-            "elastic line and the yield stress are uncertain; use smaller steps at the start"
-        )
-    return _judged(feature, offset_yield.stress_gpa, remark)
+        return FeatureComparison(feature, None, None, "not evaluated", _unresolved(modulus.strain))
+    remark = "the curve does not leave its elastic line by the offset"
+    return FeatureComparison(feature, None, None, "not reached", remark)
+
+
+def _unresolved(first_strain: float) -> str:
+    return (
+        f"the first steps (the first ends at a strain of {first_strain:.3g}) are too large to show "
+        "the elastic line; begin with a segment of small steps, such as true_strain = [-0.03, -0.8]"
+    )
 
 
 def _compare_ratio(
@@ -299,7 +302,7 @@ def _compare_ratio(
 ) -> FeatureComparison:
     own = curve.offset_yield(feature.offset)
     if own is None:
-        remark = "the curve has no yield"
+        remark = "the curve shows no offset yield"
         return FeatureComparison(feature, None, None, "not evaluated", remark)
     other = other_strengths_gpa.get(feature.other_material)
     if other is None:

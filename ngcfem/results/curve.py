@@ -332,18 +332,28 @@ class StressStrainCurve:
         offset : float
             Inelastic strain that defines yield.
         modulus_gpa : float or None
-            Slope of the line in GPa; by default the initial modulus of the curve.
+            Slope of the line in GPa, if it is known better than the curve shows it.
 
         Returns
         -------
         OffsetYield or None
-            None if the curve ends before, or has no initial slope.
+            None if the curve ends before, or its first steps are too large to show the elastic
+            line: a chord across the yield point would give any number.
+
+        Notes
+        -----
+        Without a modulus the first two steps must agree in slope (``InitialModulus.resolved``);
+        with one, the first step must have its slope within 5 %.
         """
+        modulus = self.initial_modulus()
+        if modulus is None or modulus.value_gpa <= 0.0:
+            return None
         if modulus_gpa is None:
-            modulus = self.initial_modulus()
-            if modulus is None or modulus.value_gpa <= 0.0:
+            if not modulus.resolved:
                 return None
             modulus_gpa = modulus.value_gpa
+        elif abs(modulus.value_gpa - modulus_gpa) > _SLOPE_AGREEMENT * modulus_gpa:
+            return None
         strain, stress = self.loading_strain, self.loading_stress_gpa
         excess = stress - modulus_gpa * (strain - offset)
         below = np.flatnonzero((excess <= 0.0) & (strain > offset))

@@ -126,9 +126,13 @@ def test_tension_is_not_held_against_compression(build_increments):
     assert "loaded in tension" in entry.remark
 
 
-def test_first_step_beyond_yield_is_remarked(build_increments):
+def test_yield_across_a_first_step_beyond_it_is_not_made_up(build_increments):
     curve = StressStrainCurve.from_increments(build_increments([-0.04, -0.1, -0.3]), "z", "finite")
-    assert "uncertain" in only(curve, make_feature("offset-yield", 2.5)).remark
+    entry = only(curve, make_feature("offset-yield", 2.5))
+    assert (entry.verdict, entry.model) == ("not evaluated", None)
+    assert "small steps" in entry.remark
+    elastic = StressStrainCurve.from_increments(build_increments([-0.005, -0.01]), "z", "finite")
+    assert only(elastic, make_feature("offset-yield", 2.5)).verdict == "not reached"
 
 
 def test_metric_finds_the_shift_and_the_rest():
@@ -140,7 +144,7 @@ def test_metric_finds_the_shift_and_the_rest():
     )
     metric = compare_with_pillar(model, data_with(curve=measured)).metric
     assert metric is not None
-    # sigma_model(strain + a) fits sigma_measured(strain): 0.008 measured later, and 0.05 GPa higher,
+    # sigma_model(strain + a) fits sigma_measured(strain): measured 0.008 later and 0.05 GPa higher,
     # which along a slope of 5 GPa is another 0.01 of strain. The shifts tried include this one, and
     # the corner of the curve lies below the range, so that only rounding is left.
     assert metric.strain_shift == pytest.approx(0.002, abs=1e-9)

@@ -155,6 +155,27 @@ def test_first_step_beyond_yield_is_not_called_a_modulus(build_increments):
     assert modulus is not None
     assert not modulus.resolved
     assert modulus.value_gpa < 0.6 * E
+    # The chord from 0 would cross the offset line far below the yield strength of 2.5 GPa.
+    assert curve.offset_yield() is None
+    assert curve.offset_yield(modulus_gpa=E) is None
+
+
+def test_known_modulus_helps_where_only_the_first_step_is_elastic(build_increments):
+    strains = [-0.015, -0.025, -0.035]
+    curve = StressStrainCurve.from_increments(
+        build_increments(strains),
+        "z",
+        "finite",
+        stress_measure=StressMeasure.VOLUME_CONSERVING_TRUE,
+    )
+    assert curve.offset_yield() is None
+    found = curve.offset_yield(modulus_gpa=E)
+    assert found is not None
+    # Along the chord from (0.015, tau) to (0.025, tau) of the closed form.
+    low, high = kirchhoff(0.015), kirchhoff(0.025)
+    slope = (high - low) / 0.01
+    strain = (low - slope * 0.015 + E * 0.002) / (E - slope)
+    assert found.strain == pytest.approx(strain, rel=1e-10)
 
 
 def test_elastic_curve_has_no_yield(build_increments):
