@@ -5,25 +5,25 @@ one run reports everything that is wrong.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ngcfem.case.findings import shown
+from ngcfem.case.load_checks import check_load, true_strains
 from ngcfem.case.materials import CasePhase
 from ngcfem.case.mesh_header import physical_volume_names
+from ngcfem.case.petsc_options import check_petsc_options
 from ngcfem.case.sections import (
     CompareSection,
     CompositeSection,
     HomogeneousSection,
     LaminateSection,
     Load,
-    LoadSegmentSection,
     MeshSection,
     Microstructure,
-    MixedLoad,
     PhaseSection,
     SolverSection,
     SphereSection,
@@ -32,24 +32,12 @@ from ngcfem.case.sections import (
     UserMeshSection,
 )
 from ngcfem.constitutive.parameters import softens
-from ngcfem.errors import Finding
+from ngcfem.errors import Finding, InputError
+from ngcfem.experiment.pillar_file import read_pillar_data
+from ngcfem.microstructure.simple_cells import MINIMUM_SPHERE_GAP
 from ngcfem.quantities import COMPOSITE_PHASES, GRAIN, INTERFACE
 
 STATISTICAL_KINDS: tuple[str, ...] = ("nanocomposite", "nanoglass", "glass")
-LARGEST_TRUE_STRAIN = 3.0
-
-_PETSC_OWNED: dict[str, str] = {
-    "ksp_type": "the Krylov method is chosen by the symmetry of the tangent",
-    "ksp_rtol": "use [solver] linear_tolerance",
-    "ksp_atol": "use [solver] linear_tolerance",
-    "ksp_max_it": "use [solver] maximum_linear_iterations",
-    "ksp_norm_type": "the inexact Newton method needs the unpreconditioned norm",
-    "ksp_pc_side": "the inexact Newton method needs the unpreconditioned norm",
-    "ksp_initial_guess_nonzero": "every linear solve starts from zero",
-    "pc_type": "the preconditioner is the two-level p-multigrid; tune mg_levels_* and mg_coarse_*",
-    "pc_mg_levels": "there are two levels, P2 and P1",
-    "pc_mg_galerkin": "the coarse operator is built by the program",
-}
 
 
 @dataclass(frozen=True)
@@ -128,12 +116,13 @@ def check_case(parts: CaseParts, softening: bool = True) -> Iterator[Finding]:
     yield from _check_statistics(parts)
     yield from _check_mesh(parts)
     yield from _check_phases(parts)
-    yield from _check_load(parts)
+    if parts.load is not None:
+        yield from check_load(parts.load, parts.file)
     if softening:
         yield from _check_softening(parts)
-    yield from _check_petsc(parts)
-    if parts.compare is not None:
-        yield from _check_file(parts, "compare.data", parts.compare.data, "pillar data (TOML)")
+    if parts.solver is not None:
+        yield from check_petsc_options(parts.solver.petsc, parts.file)
+    yield from _check_compare(parts)
 
 
 def _check_file(parts: CaseParts, key: str, name: str, what: str) -> Iterator[Finding]:
@@ -148,6 +137,31 @@ def _check_file(parts: CaseParts, key: str, name: str, what: str) -> Iterator[Fi
         f"{what}, relative to {parts.directory}",
         "check the name and the place of the file",
     )
+
+
+def _check_compare(parts: CaseParts) -> Iterator[Finding]:
+    if parts.compare is None:
+        return
+    missing = list(_check_file(parts, "compare.data", parts.compare.data, "pillar data (TOML)"))
+    if missing:
+        yield from missing
+        return
+    try:
+        data = read_pillar_data(locate(parts.directory, parts.compare.data))
+    except InputError as error:
+        yield from error.findings
+        return
+    if isinstance(parts.load, UniaxialStressLoad):
+        strain = true_strains(parts.load)[-1]
+        if strain * data.direction < 0.0:
+            measured = "compression" if data.direction < 0 else "tension"
+            yield Finding(
+                parts.file,
+                "load.true_strain",
+                shown(strain),
+                f"the sign of {measured}, which the pillar data is of (compression is negative)",
+                f"write {-strain:g}, or leave out [compare]",
+            )
 
 
 def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
@@ -187,13 +201,14 @@ def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
 
 def _check_sphere(parts: CaseParts, micro: SphereSection) -> Iterator[Finding]:
     cell = np.broadcast_to(np.asarray(micro.cell_nm, dtype=float), (3,))
-    largest = float(math.pi / 6.0 * cell.min() ** 3 / cell.prod())
+    diameter = (1.0 - MINIMUM_SPHERE_GAP) * cell.min()
+    largest = float(math.pi / 6.0 * diameter**3 / cell.prod())
     if micro.fraction >= largest:
         yield Finding(
             parts.file,
             "microstructure.fraction",
             shown(micro.fraction),
-            f"less than {largest:.4g}: the sphere must fit into the cell",
+            f"less than {largest:.4g}: the sphere must keep clear of its own image",
             "choose a smaller fraction",
         )
 
@@ -360,139 +375,3 @@ def _check_softening(parts: CaseParts) -> Iterator[Finding]:
                 "add mesh_dependent = true under [solver] (the report will say so), or set "
                 "softening_gpa = 0.0",
             )
-
-
-def _check_petsc(parts: CaseParts) -> Iterator[Finding]:
-    if parts.solver is None:
-        return
-    for key in parts.solver.petsc:
-        bare = key.lstrip("-")
-        if bare != key:
-            yield Finding(
-                parts.file,
-                f"solver.petsc.{key}",
-                f'an option with a leading dash, "{key}"',
-                "the option's name alone",
-                f"write {bare}",
-            )
-        elif bare in _PETSC_OWNED or bare.startswith(("snes_", "ts_", "log_", "mat_", "vec_")):
-            yield Finding(
-                parts.file,
-                f"solver.petsc.{key}",
-                f"{key}, which [solver] owns",
-                "options of the multigrid levels: mg_levels_*, mg_coarse_*",
-                _PETSC_OWNED.get(bare, "delete the line; there is no such part to set"),
-            )
-
-
-def _check_load(parts: CaseParts) -> Iterator[Finding]:
-    if isinstance(parts.load, UniaxialStressLoad):
-        yield from _check_uniaxial(parts.file, parts.load)
-    elif isinstance(parts.load, MixedLoad):
-        for index, segment in enumerate(parts.load.segment):
-            yield from _check_segment(parts.file, index, segment)
-        if parts.load.kinematics == "finite":
-            yield from _check_inversion(parts.file, parts.load.segment)
-
-
-def _check_uniaxial(file: str, load: UniaxialStressLoad) -> Iterator[Finding]:
-    strains = load.true_strain if isinstance(load.true_strain, tuple) else (load.true_strain,)
-    previous = 0.0
-    for strain in strains:
-        if abs(strain) > LARGEST_TRUE_STRAIN:
-            yield Finding(
-                file,
-                "load.true_strain",
-                shown(strain),
-                f"a true strain ln(l/l0) between {-LARGEST_TRUE_STRAIN:g} and "
-                f"{LARGEST_TRUE_STRAIN:g}, compression negative",
-                f"write a fraction: {strain:g} percent is {strain / 100.0:g}",
-            )
-        elif strain == previous:
-            yield Finding(
-                file,
-                "load.true_strain",
-                f"{shown(strain)}, where the load already is",
-                "a strain other than the one before it (the load starts at 0)",
-                "write the strain to go to; compression is negative: -0.8",
-            )
-        previous = strain
-    if isinstance(load.increments, tuple) and len(load.increments) != len(strains):
-        yield Finding(
-            file,
-            "load.increments",
-            f"{len(load.increments)} numbers for {len(strains)} value(s) of true_strain",
-            "one number for all, or one for each value of true_strain",
-            "make the two lists equally long",
-        )
-
-
-def _check_segment(file: str, index: int, segment: LoadSegmentSection) -> Iterator[Finding]:
-    key = f"load.segment[{index}]"
-    gradient = segment.deformation_gradient
-    for i in range(3):
-        for j in range(i):
-            if gradient[i][j] == "free" and gradient[j][i] == "free":
-                yield Finding(
-                    file,
-                    f"{key}.deformation_gradient",
-                    f'"free" at both F{j + 1}{i + 1} and F{i + 1}{j + 1}',
-                    '"free" at one of two mirrored entries at most: with both free the rotation '
-                    "of the cell is undetermined",
-                    f"set F{i + 1}{j + 1} = 0.0",
-                )
-    stress = segment.first_piola_kirchhoff_stress_gpa
-    for i, j in np.ndindex(3, 3):
-        free = gradient[i][j] == "free"
-        entry = stress[i][j] if stress is not None else 0.0
-        if free and entry == "free":
-            yield Finding(
-                file,
-                f"{key}.first_piola_kirchhoff_stress_gpa",
-                f'"free" at P{i + 1}{j + 1}, where F{i + 1}{j + 1} is free too',
-                "a number where the deformation gradient is free",
-                f"prescribe P{i + 1}{j + 1} or F{i + 1}{j + 1}",
-            )
-        elif not free and entry not in ("free", 0.0):
-            yield Finding(
-                file,
-                f"{key}.first_piola_kirchhoff_stress_gpa",
-                f"P{i + 1}{j + 1} = {entry} beside F{i + 1}{j + 1} = {gradient[i][j]}",
-                "one of the two prescribed, the other free",
-                f'set F{i + 1}{j + 1} = "free", or P{i + 1}{j + 1} = 0.0',
-            )
-
-
-def _check_inversion(file: str, segments: Sequence[LoadSegmentSection]) -> Iterator[Finding]:
-    """Follow the determinant of F where the path prescribes all of it."""
-    start: np.ndarray | None = np.eye(3)
-    for index, segment in enumerate(segments):
-        key = f"load.segment[{index}].deformation_gradient"
-        target = np.array(
-            [[np.nan if e == "free" else e for e in row] for row in segment.deformation_gradient],
-            dtype=float,
-        )
-        for i in range(3):
-            alone = all(target[i, j] == 0.0 for j in range(3) if j != i)
-            if alone and target[i, i] <= 0.0:
-                yield Finding(
-                    file,
-                    key,
-                    f"F{i + 1}{i + 1} = {target[i, i]:g}",
-                    "a positive stretch (1 is undeformed; 0.95 is 5 % shorter)",
-                    "write 1 plus the engineering strain",
-                )
-        whole = not np.isnan(target).any()
-        if whole and start is not None:
-            steps = np.linspace(0.0, 1.0, segment.increments + 1)[1:]
-            path = start + steps[:, None, None] * (target - start)
-            inverted = np.flatnonzero(np.linalg.det(path) <= 0.0)
-            if inverted.size and not (np.diag(target) <= 0.0).any():
-                yield Finding(
-                    file,
-                    key,
-                    f"det F <= 0 at increment {inverted[0] + 1} of the segment",
-                    "det F > 0 all along the segment",
-                    "correct the entries, or go there in several segments",
-                )
-        start = target if whole else None

@@ -1,6 +1,5 @@
 """Translation of validation errors into findings: key, what was found, what is allowed, remedy."""
 
-import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,60 +10,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from ngcfem.case.sections import CaseDocument
+from ngcfem.case.suggestions import suggest_key, suggest_word
 from ngcfem.case.toml_text import toml_value
-from ngcfem.case.values import is_number
 from ngcfem.errors import Finding
 
 Location = tuple[str | int, ...]
-
-_PLANNED: dict[str, str] = {
-    "voxels": "voxel microstructures are not in this version",
-    "mohr-coulomb": "the Mohr-Coulomb law is not in this version; drucker-prager is the "
-    "pressure-sensitive law there is",
-    "free-volume": "the free-volume law is not in this version",
-    "crystal": "crystal plasticity is not in this version",
-    "p2-nodal": "the nodal bulk term is not in this version",
-    "platens": "a specimen between platens is not in this version",
-}
-
-_SYNONYMS: dict[str, str] = {
-    "e": "youngs_modulus_gpa",
-    "youngs": "youngs_modulus_gpa",
-    "elastic_modulus": "youngs_modulus_gpa",
-    "nu": "poisson_ratio",
-    "poissons_ratio": "poisson_ratio",
-    "yield_stress": "yield_strength_gpa",
-    "sigma_y": "yield_strength_gpa",
-    "strain": "true_strain",
-    "engineering_strain": "true_strain",
-    "strain_rate": "rate_per_s",
-    "steps": "increments",
-    "direction": "axis",
-    "f": "deformation_gradient",
-    "p": "first_piola_kirchhoff_stress_gpa",
-    "mesh_size": "size_nm",
-    "element_size": "size_nm",
-    "cell_size": "cell_nm",
-    "material": "phase",
-    "materials": "phase",
-    "loading": "load",
-    "tolerance": "residual_tolerance",
-}
-
-_UNITS: dict[str, str] = {
-    "pa": "1 GPa = 1e9 Pa",
-    "kpa": "1 GPa = 1e6 kPa",
-    "mpa": "1 GPa = 1000 MPa",
-    "gpa": "the unit is GPa",
-    "m": "1 m = 1e9 nm",
-    "mm": "1 mm = 1e6 nm",
-    "um": "1 um = 1000 nm",
-    "nm": "the unit is nm",
-    "angstrom": "1 nm = 10 angstrom",
-    "s": "the unit is s",
-    "min": "1 min = 60 s",
-    "percent": "write a fraction: 80 percent is 0.8",
-}
 
 _TYPES: dict[str, tuple[str, str]] = {
     "float_type": ("a number", "write the number without quotes and without its unit"),
@@ -128,40 +78,6 @@ def shown(value: object) -> str:
     """
     text = toml_value(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def suggest(name: str, known: Sequence[str]) -> str:
-    """Find the known key that an unknown one was probably meant to be.
-
-    Parameters
-    ----------
-    name : str
-        The unknown key.
-    known : sequence of str
-        Keys that are allowed there.
-
-    Returns
-    -------
-    str
-        "did you mean ...?" with a word on the unit where it differs; empty if nothing is close.
-    """
-    lowered = name.lower().replace("-", "_").replace(" ", "_").replace("'", "")
-    synonym = _SYNONYMS.get(lowered)
-    if synonym in known:
-        return f"did you mean {synonym}?"
-    stem, unit = _split_unit(lowered)
-    for candidate in known:
-        candidate_stem, candidate_unit = _split_unit(candidate)
-        if stem == candidate_stem or _SYNONYMS.get(stem) == candidate:
-            note = _UNITS.get(unit or candidate_unit, "")
-            return f"did you mean {candidate}?" + (f" ({note})" if note else "")
-    close = difflib.get_close_matches(lowered, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else ""
-
-
-def _split_unit(name: str) -> tuple[str, str]:
-    stem, _, last = name.rpartition("_")
-    return (stem, last) if stem and last in _UNITS else (name, "")
 
 
 def _variants(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -326,12 +242,12 @@ def _finding(
                 f'add {discriminator} = "{tags[0]}" or another of these',
             )
         return Finding(
-            file, key, shown(given), "one of " + ", ".join(tags), _other_word(given, tags)
+            file, key, shown(given), "one of " + ", ".join(tags), suggest_word(given, tags)
         )
     if kind == "literal_error":
         words = [str(word) for word in _literals(place.field)] or [context["expected"]]
         return Finding(
-            file, key, found, " or ".join(words) + meaning, _other_word(place.found, words)
+            file, key, found, " or ".join(words) + meaning, suggest_word(place.found, words)
         )
     if kind in _BOUNDS:
         name, words_for = _BOUNDS[kind]
@@ -381,21 +297,9 @@ def _literals(field: FieldInfo | None) -> tuple[Any, ...]:
     return tuple(literals(field.annotation))
 
 
-def _other_word(given: object, words: Sequence[str]) -> str:
-    if isinstance(given, str):
-        if given in _PLANNED:
-            return f"{_PLANNED[given]}; choose one of these"
-        close = difflib.get_close_matches(given.lower().replace("_", "-"), words, n=1, cutoff=0.5)
-        if close:
-            return f'did you mean "{close[0]}"?'
-    elif is_number(given) and not any(word.isdigit() for word in words):
-        return "put the word in double quotes"
-    return "write one of these" if len(words) > 1 else f"write {words[0]}"
-
-
 def _unknown_key(file: str, key: str, name: str, parent: _Place) -> Finding:
     known = list(parent.classes[0].model_fields)
-    remedy = suggest(name, known)
+    remedy = suggest_key(name, known)
     home = _all_keys().get(name)
     if not remedy and home:
         remedy = f"{name} is a key of {home}: move it there, or delete the line"

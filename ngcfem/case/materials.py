@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from ngcfem.case.findings import findings_of, suggest, validate_part
+from ngcfem.case.findings import findings_of, validate_part
 from ngcfem.case.sections import MaterialFile, PhaseSection
+from ngcfem.case.suggestions import suggest_key
 from ngcfem.case.toml_text import decode_text, parse_toml, read_bytes
 from ngcfem.case.values import Value
 from ngcfem.constitutive.parameters import LAW_PARAMETERS, check_parameters
@@ -195,7 +196,7 @@ def _check(law: str, values: Mapping[str, float], file: str, key: str) -> list[F
     for name, found, allowed, remedy in check_parameters(law, values):
         meant = ""
         if name not in known:
-            found, meant = f"unknown key {name}", suggest(name, known)
+            found, meant = f"unknown key {name}", suggest_key(name, known)
         findings.append(Finding(file, f"{key}.{name}", found, allowed, meant or remedy))
     return findings
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter, create_model
 
 from ngcfem.case.checks import CaseParts, check_case, locate
-from ngcfem.case.findings import findings_of, suggest, validate_part
+from ngcfem.case.findings import findings_of, validate_part
 from ngcfem.case.materials import CasePhase, check_parameter_names, freeze, resolve_phase
 from ngcfem.case.resolved import resolved_document, resolved_text
 from ngcfem.case.sections import (
@@ -25,6 +25,7 @@ from ngcfem.case.sections import (
     SolverSection,
     StatisticsSection,
 )
+from ngcfem.case.suggestions import suggest_key
 from ngcfem.case.toml_text import decode_text, parse_toml, read_bytes
 from ngcfem.case.values import Section
 from ngcfem.errors import Finding, InputError
@@ -163,11 +164,6 @@ class Case:
         canonical = json.dumps(_numbers_as_floats(document), sort_keys=True, allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    @property
-    def directory_name(self) -> str:
-        """Name of the case's run directory: its name and the first 8 digits of its hash."""
-        return f"{self.name}-{self.case_hash[:8]}"
-
     def resolved_toml(self) -> str:
         """Write the case with its defaults and with the provenance of every number.
 
@@ -275,7 +271,7 @@ def _read_parts(
             key,
             f"unknown section or key {key}",
             ", ".join(known),
-            suggest(key, known) or "delete it, or use one of these",
+            suggest_key(key, known) or "delete it, or use one of these",
         )
         for key in document
         if key not in known

@@ -25,6 +25,7 @@ from ngcfem.case.values import (
     is_number,
     refuse,
 )
+from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.quantities import Axis, Boundary, Kinematics
 
 Law = Literal["elastic", "j2", "drucker-prager"]
@@ -196,7 +197,8 @@ class MixedLoad(_LoadSection):
 
 Load = Annotated[UniaxialStressLoad | MixedLoad, Field(discriminator="kind")]
 
-RESIDUAL_TOLERANCES: dict[str, float] = {"default": 1e-7, "tight": 1e-11}
+_SOLVER = SolverOptions()
+RESIDUAL_TOLERANCES: dict[str, float] = {"default": _SOLVER.residual_tolerance, "tight": 1e-11}
 
 
 def _residual_tolerance(value: object) -> object:
@@ -229,7 +231,7 @@ class SolverSection(Section):
 
     element: Literal["p2"] = Field(default="p2", description="Displacement element.")
     residual_tolerance: Annotated[float, BeforeValidator(_residual_tolerance)] = Field(
-        default=RESIDUAL_TOLERANCES["default"],
+        default=_SOLVER.residual_tolerance,
         json_schema_extra={
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0.0, "exclusiveMaximum": 1.0},
@@ -239,36 +241,47 @@ class SolverSection(Section):
         description='Relative norm of the nodal residual forces; "tight" means 1e-11.',
     )
     maximum_newton_iterations: Count = Field(
-        default=16, description="Iterations after which an increment is cut."
+        default=_SOLVER.maximum_newton_iterations,
+        description="Iterations after which an increment is cut.",
     )
     linear_tolerance: float = Field(
-        default=1e-3, gt=0.0, lt=1.0, description="Loosest relative tolerance of the Krylov solver."
+        default=_SOLVER.linear_tolerance,
+        gt=0.0,
+        lt=1.0,
+        description="Loosest relative tolerance of the Krylov solver.",
     )
     maximum_linear_iterations: Count = Field(
-        default=500, description="Krylov iterations after which a linear solve has failed."
+        default=_SOLVER.maximum_linear_iterations,
+        description="Krylov iterations after which a linear solve has failed.",
     )
     minimum_increment_fraction: float = Field(
-        default=1.0 / 1024.0,
+        default=_SOLVER.minimum_increment_fraction,
         gt=0.0,
         le=1.0,
         description="Smallest step as a fraction of an increment before the run gives up.",
     )
     grow: bool = Field(
-        default=False, description="Whether steps may grow beyond the increments asked for."
+        default=_SOLVER.grow, description="Whether steps may grow beyond the increments asked for."
+    )
+    maximum_growth: Count = Field(
+        default=_SOLVER.maximum_growth,
+        description="Increments that one step may span at most, with grow.",
     )
     predictor: Literal["secant", "affine", "none"] = Field(
         default="secant", description="First guess of an increment."
     )
     line_search_steps: int = Field(
-        default=6, ge=0, description="Halvings of a Newton step before it counts as failed."
+        default=_SOLVER.line_search_steps,
+        ge=0,
+        description="Halvings of a Newton step before it counts as failed.",
     )
     viscosity_gpa_s: float = Field(
-        default=0.0,
+        default=_SOLVER.viscosity_gpa_s,
         ge=0.0,
         description="Viscous regularization: overstress per equivalent plastic strain rate, GPa s.",
     )
     mesh_dependent: bool = Field(
-        default=False,
+        default=_SOLVER.mesh_dependent,
         description="Accept that softening without an internal length depends on the mesh.",
     )
     petsc: Annotated[dict[str, str], BeforeValidator(_petsc_options)] = Field(

@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterator
 
 from ngcfem.case.checks import STATISTICAL_KINDS
+from ngcfem.case.load_checks import true_strains
 from ngcfem.case.schema import Case
 from ngcfem.case.sections import CompositeSection, MixedLoad
 from ngcfem.constitutive.parameters import softens
+from ngcfem.results.run import default_run_directory
 
 SMALL_STRAIN_LIMIT = 0.05
 
@@ -36,7 +38,7 @@ def _lines(case: Case) -> Iterator[str]:
     yield f"  cell: {micro.kind}{grains}{seed}; {source}"
     yield "  phases: " + ", ".join(f"{phase.name} ({phase.law})" for phase in case.phases)
     yield f"  load: {_load(case)}; {case.load.boundary}, {case.load.kinematics} strain"
-    yield f"  run directory: runs/{case.directory_name}"
+    yield f"  run directory: {default_run_directory(case.path, case.case_hash)}"
 
 
 def _load(case: Case) -> str:
@@ -44,7 +46,7 @@ def _load(case: Case) -> str:
     if isinstance(load, MixedLoad):
         increments = sum(segment.increments for segment in load.segment)
         return f"mixed, {len(load.segment)} segment(s), {increments} increments"
-    strains = load.true_strain if isinstance(load.true_strain, tuple) else (load.true_strain,)
+    strains = true_strains(load)
     counts = (
         load.increments if isinstance(load.increments, tuple) else (load.increments,) * len(strains)
     )
@@ -83,7 +85,7 @@ def remarks_on(case: Case) -> list[str]:
 def _largest_strain(case: Case) -> float:
     load = case.load
     if not isinstance(load, MixedLoad):
-        strains = load.true_strain if isinstance(load.true_strain, tuple) else (load.true_strain,)
+        strains = true_strains(load)
         return max(abs(math.expm1(strain)) for strain in strains)
     return max(
         abs(entry - (1.0 if i == j else 0.0))

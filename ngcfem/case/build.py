@@ -1,0 +1,261 @@
+"""The one translator from a case to the objects that the program computes with.
+
+Each function is pure and builds one object. Gmsh and what else is heavy is imported where it is
+needed, so that a material point can be driven on a machine without a mesher.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ngcfem.case.schema import Case
+from ngcfem.case.sections import (
+    HomogeneousSection,
+    LaminateSection,
+    LoadSegmentSection,
+    MixedLoad,
+    SphereSection,
+    UserMeshSection,
+)
+from ngcfem.constitutive.material import Material
+from ngcfem.errors import Finding, InputError
+from ngcfem.experiment.pillar import PillarData
+from ngcfem.experiment.pillar_file import read_pillar_data
+from ngcfem.fem.solver_options import SolverOptions
+from ngcfem.loading.path import LoadPath, LoadSegment, uniaxial_stress
+from ngcfem.microstructure.cell import Layer, PeriodicCell
+from ngcfem.microstructure.simple_cells import homogeneous_cell, laminate_cell, sphere_cell
+from ngcfem.quantities import FloatArray
+
+if TYPE_CHECKING:
+    from ngcfem.mesh.periodic_mesh import PeriodicMesh
+
+
+def build_load_path(case: Case) -> LoadPath:
+    """Build the load path of a case.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    LoadPath
+        Uniaxial stress in equal steps of true strain, or the segments of a mixed load.
+    """
+    load = case.load
+    if isinstance(load, MixedLoad):
+        return LoadPath([_segment(segment) for segment in load.segment], axis=load.axis)
+    return uniaxial_stress(load.axis, load.true_strain, load.rate_per_s, load.increments)
+
+
+def _segment(segment: LoadSegmentSection) -> LoadSegment:
+    gradient = _matrix(segment.deformation_gradient, free=np.nan)
+    stress = segment.first_piola_kirchhoff_stress_gpa
+    return LoadSegment(
+        deformation_gradient=gradient,
+        first_piola_kirchhoff_stress_gpa=(
+            np.zeros((3, 3)) if stress is None else _matrix(stress, free=0.0)
+        ),
+        duration_s=segment.duration_s,
+        increments=segment.increments,
+    )
+
+
+def _matrix(rows: tuple[tuple[float | str, ...], ...], free: float) -> FloatArray:
+    return np.array(
+        [[free if isinstance(entry, str) else entry for entry in row] for row in rows], dtype=float
+    )
+
+
+def build_materials(case: Case) -> dict[str, Material]:
+    """Build the material of every phase.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    dict of str to Material
+        By phase name, in the order of the case file.
+    """
+    return {
+        phase.name: Material(phase=phase.name, law=phase.law, parameters=phase.parameters)
+        for phase in case.phases
+    }
+
+
+def build_solver_options(case: Case) -> SolverOptions:
+    """Build the options of the solver.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    SolverOptions
+        One field for each key of [solver].
+    """
+    return SolverOptions(**case.solver.model_dump())
+
+
+def build_pillar_data(case: Case) -> PillarData | None:
+    """Read the experiment that the case is compared with.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    PillarData or None
+        None without a section [compare].
+    """
+    return None if case.compare_path is None else read_pillar_data(case.compare_path)
+
+
+def build_cell(case: Case) -> PeriodicCell | None:
+    """Generate the cell of a case.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    PeriodicCell or None
+        None for a user's mesh, which is its own geometry.
+
+    Raises
+    ------
+    RefusedError
+        If the cell does not meet its statistics.
+    """
+    micro = case.microstructure
+    match micro:
+        case HomogeneousSection():
+            return homogeneous_cell(micro.phase, micro.cell_nm)
+        case LaminateSection():
+            layers = [Layer(layer.phase, layer.fraction) for layer in micro.layers]
+            return laminate_cell(micro.normal, layers, micro.cell_nm)
+        case SphereSection():
+            return sphere_cell(micro.fraction, micro.cell_nm)
+        case UserMeshSection():
+            return None
+    raise NotImplementedError(micro.kind)
+
+
+def build_mesh(case: Case, cell: PeriodicCell | None) -> PeriodicMesh:
+    """Generate the mesh of a cell, or read the user's.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    cell : PeriodicCell or None
+        What `build_cell` gave for it.
+
+    Returns
+    -------
+    PeriodicMesh
+        The checked mesh, whose phases are exactly those of the case.
+
+    Raises
+    ------
+    InputError
+        If the user's mesh is not what the case says, or its phases are not those of the case.
+    RefusedError
+        If the mesh is too coarse to be periodic, or of too poor quality.
+    """
+    if cell is None:
+        mesh = _read_user_mesh(case)
+    else:
+        from ngcfem.mesh.generation import generate_mesh
+
+        if case.mesh.size_nm is None:
+            raise ValueError("a case with a generated cell has a mesh size")
+        mesh = generate_mesh(cell, case.mesh.size_nm)
+    check_phases_of_mesh(case, mesh)
+    return mesh
+
+
+def _read_user_mesh(case: Case) -> PeriodicMesh:
+    from ngcfem.mesh.reading import read_mesh
+
+    if case.mesh_path is None:
+        raise ValueError("a case without a cell names a mesh file")
+    period = case.mesh.period_nm
+    mesh = read_mesh(
+        case.mesh_path,
+        length_unit_nm=case.mesh.length_unit_nm,
+        period_nm=None if period is None else np.array(period, dtype=float),
+        periodic=case.load.boundary == "periodic",
+    )
+    if case.mesh.order is not None and case.mesh.order != mesh.order:
+        raise InputError(
+            [
+                Finding(
+                    str(case.path),
+                    "mesh.order",
+                    f"{case.mesh.order}, but the elements of {case.mesh.file} are of order "
+                    f"{mesh.order}",
+                    f"{mesh.order}: a user's mesh has its own order",
+                    "correct or delete the line",
+                )
+            ]
+        )
+    return mesh
+
+
+def check_phases_of_mesh(case: Case, mesh: PeriodicMesh) -> None:
+    """Check that mesh and case have the same phases.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    mesh : PeriodicMesh
+        Its mesh.
+
+    Raises
+    ------
+    InputError
+        For every phase of the mesh without a material, and every material without cells.
+    """
+    counts = np.bincount(mesh.phase, minlength=len(mesh.phase_names))
+    meshed = [name for name, count in zip(mesh.phase_names, counts, strict=True) if count]
+    given = [phase.name for phase in case.phases]
+    allowed = "one [[phase]] for each phase of the mesh: " + ", ".join(meshed)
+    findings = [
+        Finding(
+            str(case.path),
+            "phase",
+            f'no [[phase]] with name = "{name}"',
+            allowed,
+            f'add [[phase]] with name = "{name}", law and parameters',
+        )
+        for name in meshed
+        if name not in given
+    ]
+    findings += [
+        Finding(
+            str(case.path),
+            f"phase[{index}].name",
+            f'"{name}", which no cell of the mesh belongs to',
+            allowed,
+            "correct the name, or delete this [[phase]]",
+        )
+        for index, name in enumerate(given)
+        if name not in meshed
+    ]
+    if findings:
+        raise InputError(findings)
