@@ -331,3 +331,31 @@ def validate_part(adapter: TypeAdapter[Any], value: object) -> tuple[Any, Valida
         return adapter.validate_python(value), None
     except ValidationError as error:
         return None, error
+
+
+def without_unknown_keys(document: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
+    """Drop the unknown keys of the tables of a document.
+
+    Parameters
+    ----------
+    document : mapping
+        What was validated: sections by name.
+    error : ValidationError
+        What pydantic found.
+
+    Returns
+    -------
+    dict
+        The sections without the keys that the error calls unknown.
+    """
+    unknown = {
+        details["loc"][-1]
+        for details in error.errors(include_url=False)
+        if details["type"] == "extra_forbidden"
+    }
+    return {
+        name: {key: value for key, value in section.items() if key not in unknown}
+        if isinstance(section, Mapping)
+        else section
+        for name, section in document.items()
+    }

@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter, create_model
 
 from ngcfem.case.checks import CaseParts, check_case, locate
-from ngcfem.case.findings import findings_of, validate_part
+from ngcfem.case.findings import findings_of, validate_part, without_unknown_keys
 from ngcfem.case.materials import CasePhase, check_parameter_names, freeze, resolve_phase
 from ngcfem.case.resolved import resolved_document, resolved_text
 from ngcfem.case.sections import (
@@ -283,6 +283,8 @@ def _read_parts(
         part, error = validate_part(_ADAPTERS[name], value)
         if error is not None:
             findings += findings_of(error, file, CaseDocument, value)
+            # A misspelt key must not hide what else is wrong with its section.
+            part, _ = validate_part(_ADAPTERS[name], without_unknown_keys(value, error))
         parts[name] = None if part is None else getattr(part, name)
     phases, materials, names = _read_phases(document, directory, file, findings)
     given = {

@@ -10,6 +10,7 @@ from typing import Any
 from ngcfem.errors import Finding, InputError
 
 _POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_DECLARED_TWICE = re.compile(r"Cannot declare \((.*)\) twice")
 _END_OF_DOCUMENT = " (at end of document)"
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -155,6 +156,9 @@ def parse_toml(text: str, file: str) -> dict[str, Any]:
     content = lines[min(line, len(lines)) - 1].strip()
     if message.startswith("Cannot overwrite a value"):
         message = "the same key twice"
+    declared = _DECLARED_TWICE.fullmatch(message)
+    if declared:
+        message = "the table " + ".".join(re.findall(r"'([^']*)'", declared[1])) + " twice"
     raise InputError(
         [
             Finding(
