@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from mpi4py import MPI  # noqa: I001  (MPI must be imported before dolfinx)
-
 import basix.ufl
 import dolfinx
 import dolfinx.fem
@@ -11,6 +9,7 @@ import dolfinx.fem.petsc
 import dolfinx.mesh
 import numpy as np
 import ufl
+from mpi4py import MPI
 from petsc4py import PETSc
 
 from ngcfem.fem.periodic import RepresentativeVolume
@@ -206,9 +205,7 @@ class FluctuationSpace:
                 moduli = self.moduli[rows].reshape(-1, 9, 9)
                 stress[rows] = moduli[:, component, :] if transposed else moduli[:, :, component]
             forces = self._sum_over_cells(
-                self.element.element_forces(
-                    stress.reshape(-1, self.element.number_of_points, 3, 3)
-                )
+                self.element.element_forces(stress.reshape(-1, self.element.number_of_points, 3, 3))
             )
             forces[fixed] = 0.0
             border[:, column] = forces.ravel()

@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mpi4py import MPI  # noqa: I001  (MPI must be imported before petsc4py)
-
 import numpy as np
+from mpi4py import MPI
 from petsc4py import PETSc
 
 from ngcfem.fem.assembly import FluctuationSpace, translation_modes
@@ -197,6 +196,8 @@ class BorderedSolver:
             space.matrix.setNullSpace(self._translations)
         prefix = f"ngcfem_{id(self):x}_"
         options = PETSc.Options()
+        # A run that ends before its first linear solve is no reason for PETSc to warn.
+        options["options_left"] = "no"
         for key, value in {**MULTIGRID_OPTIONS, **petsc_options}.items():
             options[prefix + key] = value
         self._multigrid = PETSc.PC().create(self._comm)

@@ -157,9 +157,7 @@ class MaterialPoints:
             Zero where the law has none.
         """
         values = np.zeros(self.number_of_points)
-        for block, state in zip(
-            self.blocks, self._trials if trial else self._states, strict=True
-        ):
+        for block, state in zip(self.blocks, self._trials if trial else self._states, strict=True):
             if block.law.plastic_strain_index is not None:
                 values[block.rows] = state[:, block.law.plastic_strain_index]
         return values

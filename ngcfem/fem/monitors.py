@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from mpi4py import MPI  # noqa: I001  (MPI must be imported before dolfinx)
-
 import numpy as np
+from mpi4py import MPI
 
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.material_points import MaterialPoints

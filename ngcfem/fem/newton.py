@@ -214,9 +214,7 @@ class NewtonSolver:
                     linear_iterations,
                     residual,
                 )
-            accepted = self._line_search(
-                state, step, component_step, free, target_stress, residual
-            )
+            accepted = self._line_search(state, step, component_step, free, target_stress, residual)
             if accepted is None:
                 return NewtonOutcome(
                     None,

@@ -8,17 +8,16 @@ No constraint ever appears in a matrix.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mpi4py import MPI  # noqa: I001  (MPI must be imported before dolfinx)
-
 import basix.ufl
 import dolfinx
 import dolfinx.mesh
 import numpy as np
 import ufl
+from mpi4py import MPI
 
 from ngcfem.errors import raise_together
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
-from ngcfem.quantities import FloatArray, Int32Array, IntArray
+from ngcfem.quantities import Int32Array, IntArray
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mpi4py import MPI  # noqa: I001  (MPI must be imported before dolfinx)
-
 import numpy as np
+from mpi4py import MPI
 
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError
@@ -114,7 +113,9 @@ class PeriodicProblem:
             volume, self._space.element.number_of_points, materials, kinematics
         )
         self._linear = BorderedSolver(self._space, self.options.petsc)
-        self._cell_volume = float(self._space.integral(np.ones((self._space.number_of_points, 1)))[0])
+        self._cell_volume = float(
+            self._space.integral(np.ones((self._space.number_of_points, 1)))[0]
+        )
         self._newton = NewtonSolver(
             self.options, self._linear, self._evaluate, self._linearize, self._cell_volume
         )
@@ -323,17 +324,13 @@ class PeriodicProblem:
             totals = self._comm.allreduce(
                 np.array([np.sum(forces**2), np.sum(magnitudes**2)]), op=MPI.SUM
             )
-            integrals = space.integral(
-                np.column_stack([stress, np.linalg.norm(stress, axis=1)])
-            )
+            integrals = space.integral(np.column_stack([stress, np.linalg.norm(stress, axis=1)]))
             mean = integrals[:9].reshape(3, 3) / self._cell_volume
             modulus = float(np.abs(space.moduli[:1]).max(initial=0.0))
             floor = 1e-12 * self._comm.allreduce(modulus, op=MPI.MAX)
             scale = max(float(integrals[9]) / self._cell_volume, floor)
             length = self._cell_volume ** (1.0 / 3.0)
-            force_residual = float(
-                np.sqrt(totals[0]) / max(np.sqrt(totals[1]), floor * length**2)
-            )
+            force_residual = float(np.sqrt(totals[0]) / max(np.sqrt(totals[1]), floor * length**2))
         self._spent["assembly"] += time.process_time() - started
         return EquilibriumState(
             fluctuation=fluctuation,

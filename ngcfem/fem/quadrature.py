@@ -131,7 +131,9 @@ class QuadraticTetrahedra:
         pulled_back = np.matmul(weighted, np.swapaxes(self._inverse, 2, 3))
         count = len(weighted)
         # (m, i, q r) times (q r, a): one matrix product over all cells
-        by_component = np.ascontiguousarray(pulled_back.transpose(0, 2, 1, 3)).reshape(count * 3, -1)
+        by_component = np.ascontiguousarray(pulled_back.transpose(0, 2, 1, 3)).reshape(
+            count * 3, -1
+        )
         table = self._gradients.transpose(0, 2, 1).reshape(-1, self._gradients.shape[1])
         return (by_component @ table).reshape(count, 3, -1).transpose(0, 2, 1)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.tensors import cauchy_stress, determinants, mises_stress, trace
-from ngcfem.quantities import FloatArray, IntArray, Kinematics
+from ngcfem.quantities import FloatArray, Int32Array, IntArray, Kinematics
 
 DOLFINX_TO_VTK_TETRAHEDRON_10 = np.array([0, 1, 2, 3, 9, 6, 8, 7, 5, 4])
 EDGES_OF_DOLFINX_MIDSIDE_NODES = np.array([[2, 3], [1, 3], [1, 2], [0, 3], [0, 2], [0, 1]])
@@ -30,7 +30,7 @@ class FieldSnapshot:
     points: FloatArray
     cells: IntArray
     point_data: Mapping[str, FloatArray]
-    cell_data: Mapping[str, FloatArray]
+    cell_data: Mapping[str, FloatArray | Int32Array]
 
 
 def take_snapshot(
@@ -75,9 +75,9 @@ def take_snapshot(
     edges = np.sort(vertices[:, EDGES_OF_DOLFINX_MIDSIDE_NODES], axis=2).reshape(-1, 2)
     used, vertex_rows = np.unique(vertices, return_inverse=True)
     pairs, edge_rows = np.unique(edges, axis=0, return_inverse=True)
-    cells = np.hstack(
-        [vertex_rows.reshape(-1, 4), len(used) + edge_rows.reshape(-1, 6)]
-    ).astype(np.int64)
+    cells = np.hstack([vertex_rows.reshape(-1, 4), len(used) + edge_rows.reshape(-1, 6)]).astype(
+        np.int64
+    )
     source = volume.source.points
     midpoints = 0.5 * (source[pairs[:, 0]] + source[pairs[:, 1]])
     if volume.source.order == 2:
@@ -104,7 +104,7 @@ def take_snapshot(
         cells=cells[:, DOLFINX_TO_VTK_TETRAHEDRON_10],
         point_data={"displacement [nm]": displacement},
         cell_data={
-            "cauchy_stress [GPa]": mean_cauchy,
+            "cauchy_stress [GPa]": mean_cauchy.reshape(-1, 3, 3),
             "mises_stress [GPa]": mises_stress(mean_cauchy),
             "pressure [GPa]": -trace(mean_cauchy) / 3.0,
             "equivalent_plastic_strain [-]": cell_mean(equivalent_plastic_strain),

@@ -174,7 +174,10 @@ class LoadPath:
 
 
 def uniaxial_stress(
-    axis: str, true_strain: float | Sequence[float], rate_per_s: float, increments: int | Sequence[int]
+    axis: str,
+    true_strain: float | Sequence[float],
+    rate_per_s: float,
+    increments: int | Sequence[int],
 ) -> LoadPath:
     """Build a uniaxial-stress path in equal steps of true strain.
 
@@ -198,9 +201,9 @@ def uniaxial_stress(
 
     Notes
     -----
-    With a, b, c the cyclic axes, F_ab = F_ac = F_cb = 0 keeps planes normal to the axis normal to it
-    and removes the rotation; the balance of moments then makes every Cauchy component but sigma_aa
-    vanish.
+    With a, b, c the cyclic axes, F_ab = F_ac = F_cb = 0 keeps planes normal to the axis normal to
+    it and removes the rotation; the balance of moments then makes every Cauchy component but
+    sigma_aa vanish.
     """
     strains = np.atleast_1d(np.asarray(true_strain, dtype=float))
     counts = np.broadcast_to(np.atleast_1d(np.asarray(increments, dtype=int)), strains.shape)

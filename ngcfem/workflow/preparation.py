@@ -1,0 +1,129 @@
+"""Cell and mesh of a case: made once on rank 0, written, and handed to every rank."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ngcfem.case.build import build_cell, build_mesh
+from ngcfem.case.schema import Case
+from ngcfem.errors import raise_together
+from ngcfem.mesh.periodic_mesh import PeriodicMesh
+from ngcfem.mesh.quality import MeshQuality, mesh_quality
+from ngcfem.mesh.reading import read_written_mesh
+from ngcfem.mesh.writing import write_mesh
+from ngcfem.microstructure.cell import PeriodicCell
+from ngcfem.microstructure.fractions import geometric_fractions
+from ngcfem.results.run import RunDirectory
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedMesh:
+    """The mesh of a run and how good it is.
+
+    Parameters
+    ----------
+    mesh : PeriodicMesh
+        As read back from the run directory, so that a resumed run has the same order of cells.
+    quality : MeshQuality
+        Measured quality.
+    """
+
+    mesh: PeriodicMesh
+    quality: MeshQuality
+
+
+def write_cell_and_mesh(case: Case, run: RunDirectory) -> PreparedMesh:
+    """Make the cell and the mesh of a case and write both into a run directory.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    run : RunDirectory
+        Where cell.json, mesh.msh and mesh.json go.
+
+    Returns
+    -------
+    PreparedMesh
+        The mesh as read back.
+
+    Raises
+    ------
+    InputError
+        If a user's mesh is not what the case says.
+    RefusedError
+        If cell or mesh do not meet what is asked of them.
+    """
+    cell = build_cell(case)
+    if cell is not None:
+        run.write_text("cell.json", cell.to_json())
+    mesh = build_mesh(case, cell)
+    quality = quality_against_cell(mesh, cell)
+    write_mesh(mesh, run.mesh_file, quality, origin=mesh_origin(case))
+    return PreparedMesh(read_written_mesh(run.mesh_file), quality)
+
+
+def quality_against_cell(mesh: PeriodicMesh, cell: PeriodicCell | None) -> MeshQuality:
+    """Measure a mesh, against the geometry where there is one.
+
+    Parameters
+    ----------
+    mesh : PeriodicMesh
+        The mesh.
+    cell : PeriodicCell or None
+        The geometry; None for a user's mesh.
+
+    Returns
+    -------
+    MeshQuality
+        With the error of the phase volumes if there is a geometry.
+    """
+    return mesh_quality(mesh, None if cell is None else geometric_fractions(cell))
+
+
+def mesh_origin(case: Case) -> dict[str, Any]:
+    """Say what made the mesh of a case.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+
+    Returns
+    -------
+    dict
+        Plain JSON for mesh.json.
+    """
+    if case.mesh_path is not None:
+        return {"kind": "user", "file": case.mesh_path.name}
+    return {
+        "kind": case.microstructure.kind,
+        "seed": case.seed,
+        "size_nm": case.mesh.size_nm,
+    }
+
+
+def share_mesh(comm: Any, prepared: PreparedMesh | None, error: Exception | None) -> PreparedMesh:
+    """Hand the mesh of rank 0 to every rank, or its error; collective.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        Communicator.
+    prepared : PreparedMesh or None
+        The mesh on rank 0.
+    error : Exception or None
+        What went wrong on this rank.
+
+    Returns
+    -------
+    PreparedMesh
+        The same on every rank.
+
+    Raises
+    ------
+    Exception
+        The error, on every rank.
+    """
+    raise_together(comm, error)
+    shared: PreparedMesh = comm.bcast(prepared, root=0)
+    return shared

@@ -1,0 +1,307 @@
+"""The run of a case: mesh, march, record, summarize, compare, report."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ngcfem.case.build import build_load_path, build_materials, build_solver_options
+from ngcfem.case.schema import Case, load_case
+from ngcfem.errors import InterruptedRunError, NgcfemError, NotConvergedError, raise_together
+from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
+from ngcfem.results.increment import Increment
+from ngcfem.results.provenance import collect_provenance
+from ngcfem.results.run import RunDirectory, RunState, default_run_directory
+from ngcfem.workflow.preparation import PreparedMesh, share_mesh, write_cell_and_mesh
+from ngcfem.workflow.recording import Recorder
+from ngcfem.workflow.stop_request import StopRequest
+
+Progress = Callable[[Increment, float, int], None]
+
+
+def run_case(
+    case: Case,
+    directory: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    comm: Any = None,
+) -> Path:
+    """Run a case from its statistics or mesh to its curve and report; collective.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case, on every rank.
+    directory : Path or None
+        Run directory; by default ``runs/<case>-<hash>`` below the working directory.
+    resume : bool
+        Whether an unfinished run of the same case in that directory goes on.
+    progress : callable or None
+        Called on rank 0 for every accepted step with the increment, the position on the path and
+        the number of increments asked for.
+    comm : mpi4py.MPI.Comm or None
+        Communicator; by default all processes.
+
+    Returns
+    -------
+    Path
+        The run directory.
+
+    Raises
+    ------
+    InputError
+        If the directory is in the way, or the mesh is not what the case says.
+    RefusedError
+        If cell or mesh do not meet what is asked of them.
+    NotConvergedError
+        If the load path could not be followed to its end; the results up to there are complete.
+    InterruptedRunError
+        If the run was asked to stop; it can be resumed.
+    """
+    comm = world() if comm is None else comm
+    path = directory or default_run_directory(case.path, case.case_hash)
+    run: RunDirectory | None = None
+    error: Exception | None = None
+    prepared: PreparedMesh | None = None
+    checkpoint: Checkpoint | None = None
+    if comm.rank == 0:
+        try:
+            if resume and (path / "status.json").exists():
+                run = RunDirectory.resume(path, case.case_hash)
+                prepared, checkpoint = _reopen(case, run)
+            else:
+                run = RunDirectory.create(path, case.text, case.resolved_toml(), case.case_hash)
+                prepared = _begin(case, run, comm.size)
+        except Exception as failure:
+            error = failure
+            if run is not None:
+                _close(run, "failed", failure)
+                run = None
+    prepared = share_mesh(comm, prepared, error)
+    return _march(case, path, run, prepared, checkpoint, progress, comm)
+
+
+def resume_run(directory: Path, progress: Progress | None = None, comm: Any = None) -> Path:
+    """Go on with a run that was stopped, from its newest checkpoint; collective.
+
+    Parameters
+    ----------
+    directory : Path
+        Run directory. Its own copy of the case is used.
+    progress : callable or None
+        As for `run_case`.
+    comm : mpi4py.MPI.Comm or None
+        Communicator; by default all processes.
+
+    Returns
+    -------
+    Path
+        The run directory.
+
+    Raises
+    ------
+    InputError
+        If there is no run that could go on.
+    NotConvergedError, InterruptedRunError
+        As for `run_case`.
+    """
+    comm = world() if comm is None else comm
+    run: RunDirectory | None = None
+    error: Exception | None = None
+    prepared: PreparedMesh | None = None
+    checkpoint: Checkpoint | None = None
+    case: Case | None = None
+    if comm.rank == 0:
+        try:
+            run = RunDirectory.resume(directory)
+            case = load_case(run.resolved_case_file)
+            prepared, checkpoint = _reopen(case, run)
+        except Exception as failure:
+            error = failure
+            if run is not None:
+                run.release()
+                run = None
+    prepared = share_mesh(comm, prepared, error)
+    shared: Case = comm.bcast(case, root=0)
+    return _march(shared, directory, run, prepared, checkpoint, progress, comm)
+
+
+def world() -> Any:
+    """Communicator of all processes."""
+    from mpi4py import MPI
+
+    return MPI.COMM_WORLD
+
+
+def _begin(case: Case, run: RunDirectory, ranks: int) -> PreparedMesh:
+    """Write provenance, cell and mesh of a new run."""
+    files = {
+        "case": case.path,
+        "statistics": case.statistics_path,
+        "mesh": case.mesh_path,
+        "pillar_data": case.compare_path,
+    }
+    inputs = {role: path for role, path in files.items() if path is not None}
+    seeds = {} if case.seed is None else {"microstructure": case.seed}
+    run.write_json("provenance.json", collect_provenance(None, inputs, seeds, ranks))
+    started = time.perf_counter()
+    prepared = write_cell_and_mesh(case, run)
+    run.log.write("mesh", cells=len(prepared.mesh.cells), wall_s=time.perf_counter() - started)
+    return prepared
+
+
+def _reopen(case: Case, run: RunDirectory) -> tuple[PreparedMesh, Checkpoint | None]:
+    """Read mesh and newest checkpoint of an earlier run, or begin it anew if it has none."""
+    from ngcfem.case.build import build_cell
+    from ngcfem.mesh.reading import read_written_mesh
+    from ngcfem.workflow.preparation import quality_against_cell
+
+    if not (run.mesh_file.exists() and run.mesh_quality_file.exists()):
+        return write_cell_and_mesh(case, run), None
+    mesh = read_written_mesh(run.mesh_file)
+    quality = quality_against_cell(mesh, build_cell(case))
+    return PreparedMesh(mesh, quality), CheckpointStore(run.checkpoints_directory).load_newest()
+
+
+def _march(
+    case: Case,
+    path: Path,
+    run: RunDirectory | None,
+    prepared: PreparedMesh,
+    checkpoint: Checkpoint | None,
+    progress: Progress | None,
+    comm: Any,
+) -> Path:
+    """Solve and record; the directory is closed in every case."""
+    try:
+        with StopRequest() as stop:
+            _solve(case, run, prepared, checkpoint, progress, comm, stop)
+    except NotConvergedError as failure:
+        _conclude(case, path, run, comm)
+        _close(run, "not_converged", failure)
+        raise
+    except InterruptedRunError as failure:
+        _close(run, "interrupted", failure)
+        raise
+    except BaseException as failure:
+        _close(run, "failed", failure)
+        raise
+    _conclude(case, path, run, comm)
+    _close(run, "finished", None)
+    return path
+
+
+def _solve(
+    case: Case,
+    run: RunDirectory | None,
+    prepared: PreparedMesh,
+    checkpoint: Checkpoint | None,
+    progress: Progress | None,
+    comm: Any,
+    stop: StopRequest,
+) -> None:
+    from ngcfem.fem.periodic import build_representative_volume
+    from ngcfem.fem.problem import PeriodicProblem
+
+    if run is not None:
+        run.set_state("running")
+    load_path = build_load_path(case)
+    volume = build_representative_volume(
+        comm, prepared.mesh, periodic_topology=case.load.boundary == "periodic"
+    )
+    materials = build_materials(case)
+    problem = PeriodicProblem(
+        volume,
+        materials,
+        case.load.kinematics,
+        case.load.boundary,
+        build_solver_options(case),
+    )
+    checkpoint = comm.bcast(checkpoint, root=0)
+    keep_rows, earlier_cpu_s = 0, 0.0
+    if checkpoint is not None:
+        problem.restore(checkpoint.arrays, checkpoint.metadata["problem"])
+        keep_rows = int(checkpoint.metadata["rows"])
+        earlier_cpu_s = float(checkpoint.metadata["cpu_s"])
+    recorder = Recorder(
+        case,
+        run,
+        problem,
+        keep_rows,
+        _constants(case, prepared, problem, comm.size),
+        earlier_cpu_s,
+    )
+    total = load_path.increments
+    try:
+        for increment in problem.march(load_path):
+            last = increment.requested and increment.increment == total
+            recorder.record(increment, last)
+            if progress is not None and comm.rank == 0:
+                progress(increment, problem.position, total)
+            if not last and stop.agreed(comm):
+                if increment.increment > 0:
+                    recorder.checkpoint()
+                recorder.finish("asked to stop", InterruptedRunError.exit_code)
+                raise InterruptedRunError(
+                    "asked to stop: the state is saved, go on with `ngcfem resume`"
+                )
+    except NotConvergedError as failure:
+        recorder.finish(str(failure), NotConvergedError.exit_code)
+        raise
+    recorder.finish("end of the load path", 0)
+
+
+def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> dict[str, Any]:
+    """Entries of the summary that are known before the march."""
+    from dataclasses import asdict
+
+    options = problem.options
+    return {
+        "title": case.title,
+        "case_hash": case.case_hash,
+        "seed": case.seed,
+        "boundary": case.load.boundary,
+        "mesh_dependent": any(material.softens for material in build_materials(case).values()),
+        "n_dofs": problem.number_of_dofs,
+        "n_cells": len(prepared.mesh.cells),
+        "geometry_order": prepared.mesh.order,
+        "ranks": ranks,
+        "realized_fractions": dict(prepared.quality.phase_fractions),
+        "mesh_quality": asdict(prepared.quality),
+        "element": options.element,
+        "residual_tolerance": options.residual_tolerance,
+        "linear_tolerance": options.linear_tolerance,
+        "viscosity_gpa_s": options.viscosity_gpa_s,
+        "increments_asked_for": build_load_path(case).increments,
+    }
+
+
+def _conclude(case: Case, path: Path, run: RunDirectory | None, comm: Any) -> None:
+    """Compare and report on rank 0 while the others wait."""
+    from ngcfem.workflow.stages import compare_stage, report_stage
+
+    error: Exception | None = None
+    if run is not None:
+        try:
+            if case.compare_path is not None:
+                compare_stage(path, case.compare_path, path)
+            if case.output.figures:
+                report_stage(path)
+        except Exception as failure:
+            error = failure
+    raise_together(comm, error)
+
+
+def _close(run: RunDirectory | None, state: RunState, failure: BaseException | None) -> None:
+    """Record the final state and give the lock back."""
+    if run is None:
+        return
+    try:
+        entries = {}
+        if failure is not None:
+            code = failure.exit_code if isinstance(failure, NgcfemError) else 1
+            entries = {"reason": str(failure), "exit_code": code}
+        run.set_state(state, **entries)
+        run.log.write(state, **entries)
+    finally:
+        run.release()

@@ -1,0 +1,270 @@
+"""The verbs of the command line as calls: each reads the artefact of the one before."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ngcfem.case.build import (
+    build_cell,
+    build_load_path,
+    build_materials,
+    build_solver_options,
+)
+from ngcfem.case.schema import Case
+from ngcfem.errors import Finding, InputError
+from ngcfem.experiment.compare import Comparison, compare_with_pillar
+from ngcfem.experiment.pillar_file import read_pillar_data
+from ngcfem.results.atomic import write_bytes_atomically, write_json_atomically
+from ngcfem.results.history import History, read_curve, write_curve
+from ngcfem.results.run import RunDirectory, default_run_directory
+from ngcfem.workflow.run import resume_run, run_case
+
+if TYPE_CHECKING:
+    from ngcfem.mesh.periodic_mesh import PeriodicMesh
+    from ngcfem.results.curve import StressStrainCurve
+
+__all__ = [
+    "compare_stage",
+    "generate_cell_stage",
+    "generate_mesh_stage",
+    "point_stage",
+    "report_stage",
+    "resume_run",
+    "run_case",
+]
+
+
+def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
+    """Generate the cell of a case and write it with its descriptors.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    directory : Path or None
+        Where to write; by default ``runs/<case>-<hash>-cell``.
+
+    Returns
+    -------
+    str
+        What was made, in words.
+
+    Raises
+    ------
+    InputError
+        If the case reads a user's mesh, which is its own geometry.
+    RefusedError
+        If the cell does not meet its statistics.
+    """
+    from ngcfem.microstructure.fractions import geometric_fractions
+
+    cell = build_cell(case)
+    if cell is None:
+        raise InputError(
+            [
+                Finding(
+                    str(case.path),
+                    "microstructure.kind",
+                    '"mesh": the geometry is that of the mesh file',
+                    "a kind that is generated",
+                    "look at the mesh with `ngcfem mesh`",
+                )
+            ]
+        )
+    path = directory or _stage_directory(case, "cell")
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "cell.json").write_text(cell.to_json(), encoding="utf-8")
+    fractions = geometric_fractions(cell)
+    lines = [f"{case.microstructure.kind}: {cell.volume_nm3:.6g} nm^3, written to {path}"]
+    lines += [f"  {name}: {100.0 * share:.2f} vol%" for name, share in fractions.items()]
+    return "\n".join(lines)
+
+
+def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
+    """Generate or read the mesh of a case, check it and write it.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    directory : Path or None
+        Where to write; by default ``runs/<case>-<hash>-mesh``.
+
+    Returns
+    -------
+    str
+        Size and quality of the mesh, in words.
+
+    Raises
+    ------
+    InputError
+        If a user's mesh is not what the case says.
+    RefusedError
+        If cell or mesh do not meet what is asked of them.
+    """
+    from ngcfem.workflow.preparation import write_cell_and_mesh
+
+    path = directory or _stage_directory(case, "mesh")
+    path.mkdir(parents=True, exist_ok=True)
+    prepared = write_cell_and_mesh(case, RunDirectory(path))
+    quality = prepared.quality
+    dofs = number_of_displacement_unknowns(prepared.mesh)
+    lines = [
+        f"{quality.number_of_cells} tetrahedra, {dofs} unknowns, written to {path}",
+        f"  quality gamma: minimum {quality.minimum_gamma:.3f}, mean {quality.mean_gamma:.3f}",
+        f"  smallest dihedral angle: {quality.minimum_dihedral_angle_deg:.1f} degrees",
+        f"  periodic mismatch: {quality.periodic_mismatch_nm:.1e} nm",
+    ]
+    lines += [
+        f"  {name}: {100.0 * share:.2f} vol%" for name, share in quality.phase_fractions.items()
+    ]
+    return "\n".join(lines)
+
+
+def point_stage(case: Case, phase: str, out: Path | None = None) -> str:
+    """Drive the law of one phase along the load of a case, without a mesh.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    phase : str
+        Name of the phase.
+    out : Path or None
+        Curve to write; by default ``<case>-<phase>.csv`` in the working directory.
+
+    Returns
+    -------
+    str
+        What was written, in words.
+
+    Raises
+    ------
+    InputError
+        If the case has no such phase.
+    NotConvergedError
+        If the load path could not be followed to its end.
+    """
+    from ngcfem.homogenization.point import drive_point
+
+    materials = build_materials(case)
+    if phase not in materials:
+        raise InputError(
+            [
+                Finding(
+                    str(case.path),
+                    "phase",
+                    f'"{phase}"',
+                    "a phase of the case: " + ", ".join(materials),
+                    "give one of them to --phase",
+                )
+            ]
+        )
+    options = build_solver_options(case)
+    increments = list(
+        drive_point(
+            materials[phase],
+            build_load_path(case),
+            case.load.kinematics,
+            viscosity_gpa_s=options.viscosity_gpa_s,
+        )
+    )
+    path = out or Path(f"{case.name}-{phase}.csv")
+    history = History.from_increments(increments, case.load.axis, case.load.kinematics)
+    write_curve(path, history)
+    last = history.curve()
+    return (
+        f"{len(increments) - 1} steps of {materials[phase].law} ({phase}) written to {path}\n"
+        f"  true strain {last.strain[-1]:+.6g}, true stress {last.stress_gpa[-1]:+.6g} GPa"
+    )
+
+
+def compare_stage(target: Path, data: Path, out: Path | None = None) -> str:
+    """Hold a curve against pillar data, feature by feature.
+
+    Parameters
+    ----------
+    target : Path
+        Run directory, or a curve.csv.
+    data : Path
+        Pillar data (TOML).
+    out : Path or None
+        Directory of comparison.json and comparison.png; by default that of the curve.
+
+    Returns
+    -------
+    str
+        Table of features.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or not what it should be.
+    """
+    from ngcfem.report.figures import draw_curve
+
+    file = target / "curve.csv" if target.is_dir() else target
+    directory = out or file.parent
+    curve: StressStrainCurve = read_curve(file).curve()
+    fractions: dict[str, float] = {}
+    summary = target / "summary.json"
+    if target.is_dir() and summary.exists():
+        fractions = RunDirectory(target).read_json("summary.json").get("realized_fractions") or {}
+    comparison: Comparison = compare_with_pillar(
+        curve, read_pillar_data(data), realized_fractions=fractions
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json_atomically(directory / "comparison.json", comparison.as_dict())
+    write_bytes_atomically(
+        directory / "comparison.png",
+        draw_curve(comparison.curve, comparison.data, realized_fractions=fractions),
+    )
+    return comparison.table()
+
+
+def report_stage(directory: Path) -> str:
+    """Write the report of a run.
+
+    Parameters
+    ----------
+    directory : Path
+        Run directory, finished or cut short.
+
+    Returns
+    -------
+    str
+        Where the report is.
+
+    Raises
+    ------
+    InputError
+        If there is no run.
+    """
+    from ngcfem.report.document import build_report
+
+    return f"report: {build_report(directory)}"
+
+
+def number_of_displacement_unknowns(mesh: "PeriodicMesh") -> int:
+    """Unknowns of the quadratic displacement on a mesh, known before anything is assembled.
+
+    Parameters
+    ----------
+    mesh : PeriodicMesh
+        The mesh.
+
+    Returns
+    -------
+    int
+        Three for each torus vertex and each edge between torus vertices.
+    """
+    vertices = mesh.torus_node[mesh.cells[:, :4]]
+    pairs = np.sort(vertices[:, [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]], axis=2)
+    keys = pairs[:, :, 0].astype(np.int64) * len(mesh.points) + pairs[:, :, 1]
+    return 3 * (len(np.unique(vertices)) + len(np.unique(keys)))
+
+
+def _stage_directory(case: Case, suffix: str) -> Path:
+    run = default_run_directory(case.path, case.case_hash)
+    return run.with_name(f"{run.name}-{suffix}")
