@@ -45,12 +45,15 @@ class Case:
         Its sections with their defaults.
     phases : tuple of CasePhase
         Materials in the order of the file, parameter files read.
+    input_hashes : mapping of str to str
+        SHA-256, at the time of reading, of every file the case refers to, by absolute path.
     """
 
     path: Path
     text: str
     document: CaseDocument
     phases: tuple[CasePhase, ...]
+    input_hashes: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -123,22 +126,6 @@ class Case:
         return None if self.compare is None else locate(self.directory, self.compare.data)
 
     @cached_property
-    def input_hashes(self) -> dict[str, str]:
-        """SHA-256 of the case file and of every file it refers to, by absolute path."""
-        paths = [
-            self.path,
-            self.statistics_path,
-            self.mesh_path,
-            self.compare_path,
-            *(phase.source for phase in self.phases),
-        ]
-        return {
-            str(path): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in dict.fromkeys(paths)
-            if path is not None
-        }
-
-    @cached_property
     def case_hash(self) -> str:
         """Hash of everything that decides the results.
 
@@ -160,7 +147,7 @@ class Case:
             ("compare", "data", self.compare_path),
         ):
             if path is not None:
-                document[section][key] = hashlib.sha256(path.read_bytes()).hexdigest()
+                document[section][key] = self.input_hashes[str(path)]
         canonical = json.dumps(_numbers_as_floats(document), sort_keys=True, allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -251,12 +238,25 @@ def case_from_mapping(
     findings += check_case(parts, softening=not for_point)
     if findings:
         raise InputError(findings)
+    phases = tuple(cast("CasePhase", material) for material in parts.materials)
     return Case(
         path=path,
         text=text,
         document=CaseDocument.model_validate(document),
-        phases=tuple(cast("CasePhase", material) for material in parts.materials),
+        phases=phases,
+        input_hashes=_hashes_of_inputs(parts, phases),
     )
+
+
+def _hashes_of_inputs(parts: CaseParts, phases: tuple[CasePhase, ...]) -> dict[str, str]:
+    named = [
+        parts.statistics.file if parts.statistics else None,
+        parts.mesh.file if parts.mesh else None,
+        parts.compare.data if parts.compare else None,
+    ]
+    paths = [locate(parts.directory, name) for name in named if name is not None]
+    paths += [phase.source for phase in phases if phase.source is not None]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def _read_parts(
