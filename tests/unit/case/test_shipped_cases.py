@@ -1,0 +1,126 @@
+"""The shipped cases and parameter files: they load, and they say what they are said to say."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ngcfem.case.schema import load_case
+from ngcfem.quantities import COMPOSITE_PHASES, PROVENANCES
+
+CASES = Path(__file__).resolve().parents[3] / "cases"
+CASE_FILES = sorted(CASES.glob("*.toml"))
+MATERIAL_FILES = sorted((CASES / "materials").glob("*.toml"))
+
+# Young's modulus, Poisson's ratio, strength, softening and its strain, Voce hardening and its
+# rate, hardening modulus (GPa): the starting parameters of the two hypotheses.
+SET_A = {
+    "grain": (140.0, 0.33, 2.7, 0.20, 0.05, 0.0, None, 5.0),
+    "interface": (95.0, 0.34, 1.6, 0.10, 0.05, 0.0, None, 4.0),
+    "nanocrystal": (204.0, 0.29, 4.5, 0.0, None, 1.5, 5.0, 4.0),
+    "sc_rich": (115.0, 0.33, 2.0, 0.10, 0.05, 0.0, None, 4.5),
+}
+SET_B = {
+    "grain": (140.0, 0.33, 2.9, 0.35, 0.05, 0.0, None, 0.0),
+    "interface": (95.0, 0.34, 1.7, 0.20, 0.05, 0.0, None, 0.0),
+    "nanocrystal": (204.0, 0.29, 4.5, 0.0, None, 2.0, 5.0, 1.5),
+    "sc_rich": (115.0, 0.33, 2.2, 0.25, 0.05, 0.0, None, 0.0),
+}
+NAMES = (
+    "youngs_modulus_gpa",
+    "poisson_ratio",
+    "yield_strength_gpa",
+    "softening_gpa",
+    "softening_strain",
+    "voce_hardening_gpa",
+    "voce_rate",
+    "hardening_modulus_gpa",
+)
+
+
+def test_the_cases_of_the_main_job_are_there():
+    names = {path.stem for path in CASE_FILES}
+    assert names >= {
+        "demo",
+        "fe90sc10_set_a",
+        "fe90sc10_set_b",
+        "laminate",
+        "monolithic_glass",
+        "nanoglass",
+        "sphere_r1",
+        "user_mesh",
+    }
+
+
+@pytest.mark.parametrize("path", CASE_FILES, ids=lambda path: path.stem)
+def test_case_loads(path):
+    case = load_case(path)
+    assert case.document.title
+
+
+@pytest.mark.parametrize("path", CASE_FILES, ids=lambda path: path.stem)
+def test_case_names_its_schema(path):
+    first = path.read_text().splitlines()[0]
+    assert first.startswith("#:schema ")
+    assert (path.parent / first.removeprefix("#:schema ")).is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("fe90sc10_set_a", SET_A), ("fe90sc10_set_b", SET_B), ("demo", SET_A)]
+)
+def test_parameters_of_the_sets(name, values):
+    case = load_case(CASES / f"{name}.toml")
+    assert sorted(phase.name for phase in case.phases) == sorted(COMPOSITE_PHASES)
+    for phase in case.phases:
+        given = [phase.parameters[key] for key in NAMES]
+        for key, expected, found in zip(NAMES, values[phase.name], given, strict=True):
+            if expected is not None:
+                assert found == expected, (phase.name, key)
+
+
+@pytest.mark.parametrize("name", ["fe90sc10_set_a", "fe90sc10_set_b", "demo"])
+def test_composites_are_compressed_to_the_strain_of_the_pillars(name):
+    case = load_case(CASES / f"{name}.toml")
+    assert case.load.true_strain == -0.8
+    assert case.microstructure.n_grains == 8
+    assert case.solver.grow is True
+    assert case.solver.mesh_dependent is (name == "fe90sc10_set_b")
+
+
+@pytest.mark.parametrize("path", MATERIAL_FILES, ids=lambda path: path.stem)
+def test_every_value_of_a_parameter_file_has_its_origin(path):
+    material = tomllib.loads(path.read_text())
+    assert material["references"]
+    for name, value in material["parameters"].items():
+        assert value["provenance"] in PROVENANCES, name
+        assert value["reference"], name
+
+
+def test_every_parameter_file_is_used():
+    used = {
+        match
+        for path in CASE_FILES
+        for match in re.findall(r'^parameters = "(.*)"', path.read_text(), flags=re.MULTILINE)
+    }
+    assert used == {path.name for path in MATERIAL_FILES}
+
+
+def test_cross_code_case_is_the_problem_that_was_computed():
+    case = load_case(CASES / "sphere_r1.toml")
+    (segment,) = case.load.segment
+    assert segment.deformation_gradient == (
+        ("free", 0.0, 0.0),
+        (0.0, "free", 0.0),
+        (0.0, 0.0, 0.95),
+    )
+    assert segment.increments == 20
+    assert case.load.kinematics == "small"
+    matrix, inclusion = case.phases
+    assert (matrix.name, inclusion.name) == ("matrix", "inclusion")
+    np.testing.assert_array_equal(
+        [matrix.parameters[name] for name in NAMES[:4]] + [matrix.parameters[NAMES[-1]]],
+        [100.0, 0.33, 1.25, 0.0, 1.0],
+    )
+    assert inclusion.parameters == {"youngs_modulus_gpa": 204.0, "poisson_ratio": 0.29}

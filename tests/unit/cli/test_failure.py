@@ -1,0 +1,105 @@
+"""Errors become messages and exit codes in one place."""
+
+import errno
+import signal
+
+import pytest
+from typer.testing import CliRunner
+
+import ngcfem.case.schema
+from ngcfem.cli.failure import exit_code_of, message_of, termination_as_interrupt
+from ngcfem.cli.main import app
+from ngcfem.errors import (
+    DirectoryInUseError,
+    Finding,
+    InputError,
+    InstallationError,
+    InterruptedRunError,
+    NotConvergedError,
+    RefusedError,
+    ResourceError,
+)
+
+
+class PetscError(RuntimeError):
+    """As petsc4py raises it: with a number in ``ierr``."""
+
+    ierr = 55
+
+
+CODES = [
+    (RuntimeError("x"), 1),
+    (InstallationError("x"), 1),
+    (PermissionError(errno.EACCES, "denied", "f"), 1),
+    (InputError([Finding("f", "k", "a", "b", "c")]), 2),
+    (NotConvergedError("x"), 3),
+    (RefusedError("x"), 4),
+    (InterruptedRunError("x"), 5),
+    (KeyboardInterrupt(), 5),
+    (DirectoryInUseError("x"), 6),
+    (ResourceError("x"), 7),
+    (MemoryError(), 7),
+    (OSError(errno.ENOSPC, "No space left on device", "f"), 7),
+    (PetscError("out of memory"), 7),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), CODES, ids=lambda item: type(item).__name__)
+def test_exit_code(error, code):
+    assert exit_code_of(error) == code
+    assert message_of(error)
+
+
+@pytest.mark.parametrize(("error", "code"), CODES, ids=lambda item: type(item).__name__)
+def test_exit_code_of_the_command(error, code, monkeypatch, tmp_path):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr(ngcfem.case.schema, "load_case", fail)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    result = CliRunner().invoke(app, ["validate", "x.toml"])
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    logs = list(tmp_path.glob("ngcfem/error-*.log"))
+    assert len(logs) == (1 if isinstance(error, RuntimeError) and code == 1 else 0)
+    if logs:
+        assert "This is a bug" in result.stderr
+        assert str(logs[0]) in result.stderr
+        assert "Traceback" in logs[0].read_text()
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    def fail(path):
+        raise RuntimeError("deep inside")
+
+    monkeypatch.setattr(ngcfem.case.schema, "load_case", fail)
+    result = CliRunner().invoke(app, ["--debug", "validate", "x.toml"])
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+
+
+def test_traceback_is_shown_where_it_cannot_be_stored(monkeypatch, tmp_path):
+    def fail(path):
+        raise RuntimeError("deep inside")
+
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(ngcfem.case.schema, "load_case", fail)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    result = CliRunner().invoke(app, ["validate", "x.toml"])
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+
+
+def test_termination_is_an_interrupt():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), termination_as_interrupt():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_only_rank_zero_speaks(monkeypatch, tmp_path):
+    monkeypatch.setenv("PMI_RANK", "1")
+    result = CliRunner().invoke(app, ["validate", str(tmp_path / "none.toml")])
+    assert result.exit_code == 2
+    assert result.output == ""

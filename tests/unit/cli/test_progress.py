@@ -1,0 +1,56 @@
+"""Progress of a run on a terminal and in a file."""
+
+import io
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from ngcfem.cli.progress import ProgressReport, axial_measures
+
+
+def test_measures_of_uniaxial_stress(compression):
+    increment = compression[-1]
+    F, P = increment.deformation_gradient, increment.first_piola_kirchhoff_stress
+    true_strain, true_stress = axial_measures(increment, "z", "finite")
+    assert true_strain == pytest.approx(-0.8, rel=1e-12)
+    assert true_stress == pytest.approx((P @ F.T)[2, 2] / np.linalg.det(F), rel=1e-12)
+    assert axial_measures(increment, "z", "small")[1] == P[2, 2]
+
+
+def test_measures_with_shear(compression):
+    generator = np.random.default_rng(1)
+    F = np.eye(3) + 0.2 * generator.normal(size=(3, 3))
+    P = generator.normal(size=(3, 3))
+    increment = replace(compression[1], deformation_gradient=F, first_piola_kirchhoff_stress=P)
+    for index, axis in enumerate("xyz"):
+        strain, stress = axial_measures(increment, axis, "finite")
+        assert strain == pytest.approx(math.log(F[index, index]), rel=1e-12)
+        cauchy = P @ F.T / np.linalg.det(F)
+        assert stress == pytest.approx(cauchy[index, index], rel=1e-10)
+
+
+def test_one_line_an_increment_away_from_a_terminal(compression):
+    stream = io.StringIO()
+    with ProgressReport("z", "finite", Console(file=stream, width=40)) as progress:
+        for position, increment in enumerate(compression[1:], start=1):
+            progress(increment, float(position), 22)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == len(compression) - 1
+    # (2.5 + 0.8) / (1 + 1 / 130) over the volume ratio 0.99147.
+    assert lines[-1].startswith("increment 22/22  true strain -0.8000  true stress -3.3030 GPa")
+    assert "Newton 3  Krylov 40  cut-backs 0" in lines[-1]
+
+
+def test_a_bar_on_a_terminal(compression):
+    stream = io.StringIO()
+    console = Console(file=stream, width=140, force_terminal=True)
+    with ProgressReport("z", "finite", console) as progress:
+        progress(compression[1], 0.5, 22)
+        progress(compression[-1], 22.0, 22)
+    text = stream.getvalue()
+    assert "22/22" in text
+    assert "true strain -0.8000" in text
+    assert "left" in text
