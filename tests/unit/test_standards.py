@@ -191,6 +191,27 @@ def test_import_stays_light(module_name):
     assert finished.stdout.split() == []
 
 
+def imported_packages(path: Path) -> list[str]:
+    """Return the packages that a module imports when it is imported itself, in order."""
+    names = []
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names += [alias.name.split(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append((node.module or "").split(".")[0])
+    return names
+
+
+def test_mpi_comes_first():
+    late = []
+    for path in PACKAGE.rglob("*.py"):
+        names = imported_packages(path)
+        solver = [names.index(name) for name in ("dolfinx", "petsc4py") if name in names]
+        if solver and "mpi4py" not in names[: min(solver)]:
+            late.append(str(path.relative_to(ROOT)))
+    assert not late, "the solver finds its MPI library only after mpi4py has loaded it"
+
+
 def test_package_files_import_nothing():
     importing = [
         str(path.relative_to(ROOT))
