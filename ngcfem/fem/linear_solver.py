@@ -216,14 +216,15 @@ class BorderedSolver:
         """
         matrix = self._space.matrix
         if self._coarse is None:
-            self._coarse = matrix.ptap(self._interpolation)
-            self._coarse.setBlockSize(3)
-            self._attach_coarse_modes(self._coarse)
+            coarse = matrix.ptap(self._interpolation)
+            coarse.setBlockSize(3)
+            self._attach_coarse_modes(coarse)
+            self._coarse = coarse
             self._multigrid.setOperators(matrix, matrix)
             self._multigrid.setType("mg")
             self._multigrid.setMGLevels(2)
             self._multigrid.setMGInterpolation(1, self._interpolation)
-            self._multigrid.getMGCoarseSolve().setOperators(self._coarse, self._coarse)
+            self._multigrid.getMGCoarseSolve().setOperators(coarse, coarse)
             self._multigrid.setFromOptions()
         else:
             matrix.ptap(self._interpolation, self._coarse)

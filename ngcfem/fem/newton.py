@@ -7,7 +7,7 @@ import numpy as np
 
 from ngcfem.fem.linear_solver import BorderedSolver
 from ngcfem.fem.solver_options import SolverOptions
-from ngcfem.quantities import BoolArray, FloatArray
+from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 STAGNATION_ITERATIONS = 6
 
@@ -134,7 +134,7 @@ class NewtonSolver:
         options: SolverOptions,
         linear: BorderedSolver,
         evaluate: Callable[[FloatArray, FloatArray], EquilibriumState],
-        linearize: Callable[[FloatArray, bool], None],
+        linearize: Callable[[IntArray, bool], None],
         cell_volume_nm3: float,
     ) -> None:
         self._options = options

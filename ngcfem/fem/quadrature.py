@@ -7,7 +7,7 @@ import basix.ufl
 import numpy as np
 
 from ngcfem.fem.periodic import RepresentativeVolume
-from ngcfem.quantities import FloatArray, Int32Array, IntArray
+from ngcfem.quantities import FloatArray, Int32Array
 
 QUADRATURE_DEGREE = 2
 REFERENCE_VERTICES = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -217,7 +217,7 @@ def scatter_add(element_values: FloatArray, dofs: Int32Array, target: FloatArray
     target : ndarray, shape (n, 3)
         Changed in place.
     """
-    flat: IntArray = dofs.ravel()
+    flat = dofs.ravel()
     for component in range(3):
         target[:, component] += np.bincount(
             flat, weights=element_values[:, :, component].ravel(), minlength=len(target)
