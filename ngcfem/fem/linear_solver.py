@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from mpi4py import MPI
+
+import numpy as np
 from petsc4py import PETSc
 
 from ngcfem.fem.assembly import FluctuationSpace, translation_modes

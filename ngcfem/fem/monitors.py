@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from mpi4py import MPI
+
+import numpy as np
 
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.material_points import MaterialPoints

@@ -8,12 +8,13 @@ No constraint ever appears in a matrix.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mpi4py import MPI
+
 import basix.ufl
 import dolfinx
 import dolfinx.mesh
 import numpy as np
 import ufl
-from mpi4py import MPI
 
 from ngcfem.errors import raise_together
 from ngcfem.mesh.periodic_mesh import PeriodicMesh

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from mpi4py import MPI
+
+import numpy as np
 
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError
