@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from ngcfem.errors import Finding, InputError, InstallationError
 
 _RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
+_PETSC_NO_SIGNALS = "-no_signal_handler"
 _SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 
 
@@ -56,15 +57,20 @@ def rank() -> int:
     return 0
 
 
-def limit_threads() -> None:
-    """Give each process one thread, unless the user has said otherwise.
+def prepare_environment() -> None:
+    """Set what the numerical libraries read from the environment when they are loaded.
 
     Notes
     -----
-    The processes share the cores already; threads of the linear algebra on top slow them down.
+    One thread a process, unless the user has said otherwise: the processes share the cores already.
+    PETSc must leave the signals alone: its own handler would end a run on SIGTERM before its state
+    is saved.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    options = os.environ.get("PETSC_OPTIONS", "")
+    if _PETSC_NO_SIGNALS not in options.split():
+        os.environ["PETSC_OPTIONS"] = f"{_PETSC_NO_SIGNALS} {options}".strip()
 
 
 def find_mpiexec() -> Path:
@@ -125,7 +131,7 @@ def relaunch(processes: int, arguments: Sequence[str]) -> NoReturn:
                 )
             ]
         )
-    limit_threads()
+    prepare_environment()
     if sys.stdout.isatty():
         # The ranks write into a pipe; these make rich draw for the terminal behind it.
         os.environ.update(

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ngcfem.cli.failure import report_failure, termination_as_interrupt
-from ngcfem.cli.launch import limit_threads, rank, relaunch
+from ngcfem.cli.launch import prepare_environment, rank, relaunch
 
 
 class _Verbs(TyperGroup):
@@ -168,7 +168,7 @@ def _run(
     """
     from ngcfem.case.schema import load_case
 
-    limit_threads()
+    prepare_environment()
     loaded = load_case(case)
     if processes is not None and processes > 1:
         relaunch(
@@ -200,7 +200,7 @@ def _resume(directory: RunPath, processes: Processes = None) -> None:
     from ngcfem.results.run import RunDirectory
     from ngcfem.workflow.stages import resume_run
 
-    limit_threads()
+    prepare_environment()
     loaded = load_case(RunDirectory.open(directory).resolved_case_file)
     if processes is not None and processes > 1:
         relaunch(processes, [*_global_options(), "resume", str(directory)])

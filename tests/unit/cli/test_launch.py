@@ -77,6 +77,13 @@ def test_threads_are_limited_unless_the_user_says_otherwise(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS")
-    launch.limit_threads()
+    launch.prepare_environment()
     assert os.environ["OMP_NUM_THREADS"] == "4"
     assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_petsc_leaves_signals_alone(monkeypatch):
+    monkeypatch.setenv("PETSC_OPTIONS", "-log_view")
+    launch.prepare_environment()
+    launch.prepare_environment()
+    assert os.environ["PETSC_OPTIONS"] == "-no_signal_handler -log_view"
