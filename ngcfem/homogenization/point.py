@@ -57,7 +57,7 @@ class _Point:
         self.viscosity_gpa_s = viscosity_gpa_s
 
     def update(
-        self, deformation_gradient: FloatArray, start: _PointState, dt: float, tangent: bool
+        self, deformation_gradient: FloatArray, start: _PointState, dt: float
     ) -> BatchResult:
         return self.law.update(
             deformation_gradient.reshape(1, 9),
@@ -65,7 +65,6 @@ class _Point:
             self.parameters,
             dt,
             self.viscosity_gpa_s,
-            tangent=tangent,
         )
 
     def step(
@@ -79,7 +78,7 @@ class _Point:
         free = ~target.prescribed
         gradient = np.where(free, guess, target.deformation_gradient)
         dt = target.time_s - start.time_s
-        result = self.update(gradient, start, dt, tangent=bool(free.any()))
+        result = self.update(gradient, start, dt)
         iterations = 0
         while True:
             stress = result.first_piola_kirchhoff_stress.reshape(3, 3)
@@ -88,13 +87,12 @@ class _Point:
             size = float(np.abs(stress).max())
             residual = (stress - target.first_piola_kirchhoff_stress)[free]
             error = float(np.abs(residual).max(initial=0.0))
-            floor = 0.0
-            if result.consistent_tangent is not None:
-                floor = _ROUNDING * float(np.abs(result.consistent_tangent).max())
+            assert result.consistent_tangent is not None
+            floor = _ROUNDING * float(np.abs(result.consistent_tangent).max())
             if error <= self.residual_tolerance * size + floor:
                 end = _PointState(position, target.time_s, gradient, stress, result.state)
                 return _Attempt(end, iterations, error / size if size > 0.0 else 0.0)
-            if iterations == _MAXIMUM_ITERATIONS or result.consistent_tangent is None:
+            if iterations == _MAXIMUM_ITERATIONS:
                 return _Attempt(None, iterations, np.inf)
             iterations += 1
             direction = _newton_direction(result.consistent_tangent, residual, free)
@@ -118,7 +116,7 @@ class _Point:
         free = ~target.prescribed
         for halvings in range(_LINE_SEARCH_STEPS):
             trial = gradient + 0.5**halvings * direction
-            result = self.update(trial, start, dt, tangent=True)
+            result = self.update(trial, start, dt)
             if result.status[0] != 0:
                 continue
             stress = result.first_piola_kirchhoff_stress.reshape(3, 3)
