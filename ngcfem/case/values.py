@@ -66,12 +66,10 @@ class Value(Section):
     reference: str = Field(default="", description="Source or reasoning behind the number.")
 
 
-class SourcedValue(Section):
+class SourcedValue(Value):
     """A number of a parameter file, where the origin must be said."""
 
-    value: float = Field(description="The number, in the unit of the key.")
     provenance: Provenance = Field(description="Where the number comes from.")
-    reference: str = Field(default="", description="Source or reasoning behind the number.")
 
 
 def _plain_number_to_value(value: object) -> object:

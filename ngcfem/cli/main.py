@@ -76,6 +76,13 @@ def _print(text: object) -> None:
         print(text, flush=True)
 
 
+def _print_results(directory: Path) -> None:
+    _print(f"finished: {directory}")
+    report = directory / "report.html"
+    if report.is_file():
+        _print(f"report: {report}")
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -186,7 +193,7 @@ def _run(
 
     with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
         directory = run_case(loaded, out, resume=resume, progress=progress)
-    _print(f"finished: {directory}")
+    _print_results(directory)
 
 
 @app.command("resume")
@@ -206,7 +213,7 @@ def _resume(directory: RunPath, processes: Processes = None) -> None:
         relaunch(processes, [*_global_options(), "resume", str(directory)])
     with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
         finished = resume_run(directory, progress=progress)
-    _print(f"finished: {finished}")
+    _print_results(finished)
 
 
 @app.command("point")

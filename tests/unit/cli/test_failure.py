@@ -2,12 +2,15 @@
 
 import errno
 import signal
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
 import ngcfem.case.schema
 from ngcfem.cli.failure import exit_code_of, message_of, termination_as_interrupt
+from ngcfem.cli.launch import find_mpiexec
 from ngcfem.cli.main import app
 from ngcfem.errors import (
     DirectoryInUseError,
@@ -103,3 +106,28 @@ def test_only_rank_zero_speaks(monkeypatch, tmp_path):
     result = CliRunner().invoke(app, ["validate", str(tmp_path / "none.toml")])
     assert result.exit_code == 2
     assert result.output == ""
+
+
+ONE_RANK_FAILS = """
+import sys
+from mpi4py import MPI
+from ngcfem.cli import failure
+from ngcfem.errors import RefusedError
+failure._PATIENCE_S = 0.5
+if sys.argv[1] == "together" or MPI.COMM_WORLD.rank == 1:
+    sys.exit(failure.report_failure(RefusedError("too coarse"), False))
+MPI.COMM_WORLD.recv(source=1)
+"""
+
+
+@pytest.mark.parametrize("how", ["alone", "together"])
+def test_no_rank_is_left_waiting(how):
+    finished = subprocess.run(
+        [str(find_mpiexec()), "-n", "2", sys.executable, "-c", ONE_RANK_FAILS, how],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 4
+    assert finished.stderr.count("ngcfem: too coarse") == 1
