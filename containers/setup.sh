@@ -86,7 +86,8 @@ python_remedies=(
     "with uv:                  uv python install 3.12"
     "anywhere else on disk:    make setup PYTHON=/path/to/python3.12"
 )
-distribution_has_python() { apt-cache policy python3 2>/dev/null | grep -qE 'Candidate: 3\.(1[2-9]|[2-9][0-9])'; }
+# grep reads to the end here and below (no -q): a closed pipe would count as a failure of the pipeline.
+distribution_has_python() { apt-cache policy python3 2>/dev/null | grep -E 'Candidate: 3\.(1[2-9]|[2-9][0-9])' >/dev/null; }
 
 if [ -n "${PYTHON:-}" ]; then
     usable_python "$PYTHON" || fail "PYTHON=$PYTHON is not a working Python 3.12 or newer with the venv module."
@@ -122,31 +123,36 @@ present() {
 
 if [ "$goal" = all ]; then
     missing=()
-    also=()
     while read -r package; do
         if [ -n "$package" ] && ! present "$package"; then missing+=("$package"); fi
     done <containers/apt.txt
+    if [ -n "$python" ] && ! has_headers "$python"; then missing+=(libpython3-dev); fi
+
+    as_root=(env DEBIAN_FRONTEND=noninteractive)
+    if [ "$(id -u)" != 0 ]; then as_root=(sudo -n "${as_root[@]}"); fi
+    may_install=
+    if { [ ${#missing[@]} -gt 0 ] || [ -z "$python" ]; } &&
+        command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
+        may_install=yes
+        # What the distribution offers is known only from fresh lists: an image may come without any.
+        "${as_root[@]}" apt-get update -qq >.cache/apt.log 2>&1 || true
+    fi
+    also=()
     if [ -z "$python" ]; then
         if distribution_has_python; then
             missing+=(python3-venv libpython3-dev)
         else
             also=("$no_python" "${python_remedies[@]}")
         fi
-    elif ! has_headers "$python"; then
-        missing+=(libpython3-dev)
     fi
     if [ ${#missing[@]} -gt 0 ]; then
         line="apt-get install --no-install-recommends ${missing[*]}"
-        as_root=(env DEBIAN_FRONTEND=noninteractive)
-        if [ "$(id -u)" != 0 ]; then as_root=(sudo -n "${as_root[@]}"); fi
-        if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
+        if [ -n "$may_install" ]; then
             say "$line"
-            { "${as_root[@]}" apt-get update -qq &&
-                "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"; } \
-                >.cache/apt.log 2>&1 || {
+            if ! "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >>.cache/apt.log 2>&1; then
                 tail -n 20 .cache/apt.log >&2
-                fail "the system packages could not be installed. As root, run:" "$line"
-            }
+                fail "the system packages could not be installed. As root, run:" "apt-get update" "$line"
+            fi
         elif command -v apt-get >/dev/null; then
             fail "system packages are missing, and this user may not install them. Run:" "sudo $line" \
                 ${also[@]+"${also[@]}"}
