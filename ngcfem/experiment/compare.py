@@ -166,7 +166,7 @@ class Comparison:
                     "-" if entry.model is None else f"{entry.model:.3f}{unit}",
                     f"{sign}{entry.feature.value:g}{unit}",
                     f"{entry.feature.standard_uncertainty:.2g}{unit}",
-                    "-" if entry.z is None else f"{entry.z:+.1f}",
+                    "-" if entry.z is None else f"{entry.z:+.1f}" if entry.z else "0",
                     entry.verdict,
                 )
             )

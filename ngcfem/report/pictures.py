@@ -1,0 +1,101 @@
+"""Pictures of the RVE, drawn off screen in a process of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ngcfem.report.colours import phase_colours
+from ngcfem.results.fields import COLLECTION_NAME, read_collection
+
+PICTURE_NAMES: tuple[str, ...] = (
+    "rve_undeformed",
+    "rve_deformed",
+    "rve_plastic_strain",
+    "rve_mises_stress",
+)
+_TIME_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What became of the pictures.
+
+    Parameters
+    ----------
+    files : mapping of str to Path
+        Pictures that were drawn, by name.
+    obstacle : str
+        Why pictures are missing; empty if none is.
+    """
+
+    files: Mapping[str, Path]
+    obstacle: str
+
+
+def draw_pictures(fields: Path, directory: Path, phase_names: Sequence[str]) -> Pictures:
+    """Draw the RVE of the last snapshot: undeformed, deformed, by plastic strain and by stress.
+
+    Parameters
+    ----------
+    fields : Path
+        The ``fields`` directory of a run.
+    directory : Path
+        Where the pictures go.
+    phase_names : sequence of str
+        Names of the phases by the numbers in the cell field ``phase``.
+
+    Returns
+    -------
+    Pictures
+        The pictures, or why there are none; nothing is raised for a machine that cannot render.
+
+    Notes
+    -----
+    VTK ends its process with a segmentation fault where no OpenGL library is found. It therefore
+    runs in a process of its own, with EGL (no X server needed) unless the environment says
+    otherwise; its death is reported as an obstacle.
+    """
+    snapshots = read_collection(fields / COLLECTION_NAME)
+    if not snapshots:
+        return Pictures({}, "the run holds no field snapshots")
+    directory.mkdir(parents=True, exist_ok=True)
+    request = {
+        "snapshot": str(fields / snapshots[-1][2]),
+        "directory": str(directory),
+        "colours": [phase_colours(phase_names)[name] for name in phase_names],
+    }
+    environment = dict(os.environ)
+    if not environment.get("VTK_DEFAULT_OPENGL_WINDOW"):
+        environment["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkEGLRenderWindow"
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "ngcfem.report.rendering"],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=_TIME_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Pictures({}, f"drawing took more than {_TIME_LIMIT_S:g} s")
+    drawn = {
+        name: directory / f"{name}.png"
+        for name in PICTURE_NAMES
+        if f"drawn {name}\n" in run.stdout and (directory / f"{name}.png").exists()
+    }
+    if run.returncode == 0:
+        return Pictures(drawn, "")
+    lines = [line for line in run.stderr.splitlines() if line.strip()]
+    reason = f"signal {-run.returncode}" if run.returncode < 0 else f"exit code {run.returncode}"
+    obstacle = (
+        f"VTK could not draw on this machine ({reason}"
+        + (f": {lines[-1][:200]}" if lines else "")
+        + "). Off-screen pictures need the system packages libgl1, libegl1 and a software "
+        "renderer; the field files themselves open in ParaView anywhere."
+    )
+    return Pictures(drawn, obstacle)
