@@ -355,6 +355,10 @@ class BorderedSolver:
         reason = krylov.getConvergedReason() if norm > 0.0 else 1
         iterations = krylov.getIterationNumber() if norm > 0.0 else 0
         fluctuation = np.array(solution.array_r[:local]).reshape(-1, 3)
+        # Held nodes are zero only to the tolerance of the solve, and no residual speaks of them.
+        fluctuation[self._space.fixed_nodes[self._space.fixed_nodes < self._space.owned_nodes]] = (
+            0.0
+        )
         components = system.macroscopic_part(solution.array_r) / self.length
         for thing in (krylov, operator, right, solution):
             thing.destroy()
