@@ -5,6 +5,7 @@ one run reports everything that is wrong.
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,9 +128,10 @@ def check_case(parts: CaseParts, softening: bool = True) -> Iterator[Finding]:
 
 def _check_file(parts: CaseParts, key: str, name: str, what: str) -> Iterator[Finding]:
     path = locate(parts.directory, name)
-    if path.is_file():
+    # Unlike Path.is_file, this takes a name that no file can have.
+    if os.path.isfile(path):
         return
-    found = "a directory" if path.is_dir() else "no such file"
+    found = "a directory" if os.path.isdir(path) else "no such file"
     yield Finding(
         parts.file,
         key,

@@ -1,5 +1,6 @@
 """Parameters of the phases: inline or from parameter files, each value with its provenance."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,8 @@ def find_parameter_file(name: str, directory: Path) -> Path | None:
         The first that exists.
     """
     for candidate in (directory / name, directory / MATERIALS_FOLDER / name):
-        if candidate.is_file():
+        # Unlike Path.is_file, this takes a name that no file can have.
+        if os.path.isfile(candidate):
             return candidate
     return None
 

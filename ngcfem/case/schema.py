@@ -148,7 +148,7 @@ class Case:
         ):
             if path is not None:
                 document[section][key] = self.input_hashes[str(path)]
-        canonical = json.dumps(_numbers_as_floats(document), sort_keys=True, allow_nan=False)
+        canonical = json.dumps(_same_numbers(document), sort_keys=True, allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def resolved_toml(self) -> str:
@@ -163,13 +163,15 @@ class Case:
         return resolved_text(self.document, self.phases, self.directory, self.case_hash)
 
 
-def _numbers_as_floats(value: Any) -> Any:
+def _same_numbers(value: Any) -> Any:
     """Write 1 and 1.0 alike, so that the spelling of a number does not change a hash."""
     if isinstance(value, Mapping):
-        return {key: _numbers_as_floats(item) for key, item in value.items()}
+        return {key: _same_numbers(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_numbers_as_floats(item) for item in value]
-    return float(value) if type(value) is int else value
+        return [_same_numbers(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def load_case(path: str | Path, *, for_point: bool = False) -> Case:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from ngcfem.case.values import (
     CellSize,
     Count,
+    CountOrNone,
     Counts,
     Matrix,
     Numbers,
@@ -28,6 +29,7 @@ from ngcfem.case.values import (
 from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.quantities import Axis, Boundary, Kinematics
 
+LARGEST_SEED = 2**63 - 1
 Law = Literal["elastic", "j2", "drucker-prager"]
 
 
@@ -270,9 +272,8 @@ class SolverSection(Section):
     predictor: Literal["secant", "affine", "none"] = Field(
         default="secant", description="First guess of an increment."
     )
-    line_search_steps: int = Field(
+    line_search_steps: CountOrNone = Field(
         default=_SOLVER.line_search_steps,
-        ge=0,
         description="Halvings of a Newton step before it counts as failed.",
     )
     viscosity_gpa_s: float = Field(
@@ -294,11 +295,11 @@ class SolverSection(Section):
 class OutputSection(Section):
     """What a run writes, and how often."""
 
-    fields_every: int = Field(
-        default=10, ge=0, description="Fields every so many increments and at the end; 0: never."
+    fields_every: CountOrNone = Field(
+        default=10, description="Fields every so many increments and at the end; 0: never."
     )
-    checkpoint_every_increments: int = Field(
-        default=5, ge=0, description="Checkpoint every so many increments; 0: by time only."
+    checkpoint_every_increments: CountOrNone = Field(
+        default=5, description="Checkpoint every so many increments; 0: by time only."
     )
     checkpoint_every_minutes: float = Field(
         default=10.0, ge=0.0, description="Checkpoint after so many minutes; 0: by count only."
@@ -318,7 +319,10 @@ class CaseDocument(Section):
     schema_version: Literal[1] = Field(description="Version of the case format; 1.")
     title: str = Field(default="", description="What the case is, for the report.")
     seed: int | None = Field(
-        default=None, ge=0, description="Seed of the random microstructure; any whole number."
+        default=None,
+        ge=0,
+        le=LARGEST_SEED,
+        description="Seed of the random microstructure; any whole number.",
     )
     statistics: StatisticsSection | None = Field(
         default=None, description="Statistics of the microstructure."

@@ -53,7 +53,9 @@ class Section(BaseModel):
 
 
 Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
+LARGEST_COUNT = 1_000_000
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+CountOrNone = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 
 
 class Value(Section):
@@ -93,10 +95,13 @@ def _number_or_numbers(value: object) -> object:
 
 def _count_or_counts(value: object) -> object:
     items = value if isinstance(value, tuple) else (value,)
-    if items and all(is_number(n) and isinstance(n, int) and n >= 1 for n in items):
+    if items and all(
+        is_number(n) and isinstance(n, int) and 1 <= n <= LARGEST_COUNT for n in items
+    ):
         return value
     raise refuse(
-        "a whole number of at least 1, or a list of them", "write 40, or [40, 20, 40] by segment"
+        f"a whole number of at least 1 and at most {LARGEST_COUNT}, or a list of them",
+        "write 40, or [40, 20, 40] by segment",
     )
 
 

@@ -11,18 +11,19 @@ from ngcfem.errors import Finding, InputError, InstallationError
 
 _RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
 _PETSC_NO_SIGNALS = "-no_signal_handler"
-_SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+_SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
 
 
-def started_by_mpi() -> bool:
-    """Whether an MPI launcher started this process.
+def started_processes() -> int:
+    """Count the processes that an MPI launcher started together with this one.
 
     Returns
     -------
-    bool
-        True under ``mpiexec`` or ``srun``.
+    int
+        1 without a launcher.
     """
-    return any(name in os.environ for name in (*_RANK_VARIABLES, *_SIZE_VARIABLES))
+    sizes = [os.environ.get(name, "") for name in _SIZE_VARIABLES]
+    return max((int(size) for size in sizes if size.isdigit()), default=1)
 
 
 def world() -> Any | None:
@@ -110,7 +111,7 @@ def relaunch(processes: int, arguments: Sequence[str]) -> NoReturn:
     Raises
     ------
     InputError
-        If this process runs under an MPI launcher already.
+        If a launcher has started several processes already.
     InstallationError
         If there is no launcher.
 
@@ -119,13 +120,13 @@ def relaunch(processes: int, arguments: Sequence[str]) -> NoReturn:
     The process is replaced, so that signals reach the launcher, which passes them on to the ranks,
     and its exit code is that of the ranks.
     """
-    if started_by_mpi():
+    if started_processes() > 1:
         raise InputError(
             [
                 Finding(
                     "command line",
                     "--np",
-                    f"{processes} under a launcher that has started several processes already",
+                    f"{processes}, but {started_processes()} processes have been started already",
                     "one of --np and mpiexec",
                     "leave out --np",
                 )

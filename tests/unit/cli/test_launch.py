@@ -12,7 +12,7 @@ from ngcfem.errors import InputError, InstallationError
 
 @pytest.fixture
 def no_launcher(monkeypatch):
-    for name in ("PMI_RANK", "PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID"):
+    for name in (*launch._RANK_VARIABLES, *launch._SIZE_VARIABLES, "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -58,10 +58,14 @@ def test_launcher_from_the_path(monkeypatch, tmp_path):
 
 
 def test_no_processes_inside_processes(no_launcher, replaced, monkeypatch):
-    monkeypatch.setenv("PMI_RANK", "0")
-    with pytest.raises(InputError, match="--np"):
+    monkeypatch.setenv("PMI_SIZE", "4")
+    with pytest.raises(InputError, match="4 processes"):
         launch.relaunch(2, ["run", "x.toml"])
     assert replaced == []
+    # A batch system may start a single process in the same way.
+    monkeypatch.setenv("PMI_SIZE", "1")
+    launch.relaunch(2, ["run", "x.toml"])
+    assert len(replaced) == 1
 
 
 def test_rank_without_loading_mpi(no_launcher, monkeypatch):
