@@ -184,7 +184,7 @@ class _Cone(NamedTuple):
     bulk: Scalar
     damping: Scalar
     reference_strain: Scalar
-    exponent: Scalar
+    sensitivity: Scalar
     parameters: DruckerPragerParameters
 
 
@@ -211,14 +211,6 @@ def _cone_residual(flow: Scalar, rate_factor: Scalar, cone: _Cone) -> Scalar:
     return effective_shear + cone.parameters.friction_coefficient * pressure - resistance
 
 
-def _power_flow(rate_factor: Scalar, cone: _Cone) -> Scalar:
-    """Flow of the step, D y^(1/m), with a finite derivative at y = 0."""
-    positive = rate_factor > 0.0
-    logarithm = jnp.log(jnp.where(positive, rate_factor, 1.0))
-    power = jnp.where(positive, jnp.exp(cone.exponent * logarithm), 0.0)
-    return cone.reference_strain * power
-
-
 class DruckerPrager(Law):
     """Pressure-sensitive, dilatant plasticity in Kirchhoff stress, with a power-law rate factor.
 
@@ -243,8 +235,9 @@ class DruckerPrager(Law):
        shear stress is gone and the excess x - x_d opens the volume, so that the apex acts as a
        tension cut-off, for beta = 0 as well; kappa does not grow with it, the rate does.
     3. m = 0: y = 1, solve for x in (0, q_tr/3G + <p_tr>/K).
-    4. m > 0: solve for y with x = dt r_0 y^(1/m): in y the equation is nearly linear at small rates
-       and concave at large ones, so Newton's method from the upper bound does not stall.
+    4. m > 0: solve for z = ln r, x = dt r_0 exp(z), y = exp(m z). R falls and is concave in z
+       (softening aside), so Newton's method from an upper bound approaches the root from one side;
+       neither a small m nor a rate many decades from the reference costs accuracy.
 
     The plastic work is not negative as long as 0 <= beta <= mu, which the check of the parameters
     demands.
@@ -318,7 +311,7 @@ class DruckerPrager(Law):
             bulk=bulk,
             damping=step.viscosity_gpa_s / step.time_increment_s,
             reference_strain=step.time_increment_s * parameters.reference_rate_per_s,
-            exponent=1.0 / jnp.where(rate_dependent, parameters.rate_sensitivity, 1.0),
+            sensitivity=jnp.where(rate_dependent, parameters.rate_sensitivity, 1.0),
             parameters=parameters,
         )
         independent = _rate_independent_flow(cone, jnp.logical_not(rate_dependent))
@@ -366,29 +359,47 @@ def _rate_independent_flow(cone: _Cone, wanted: Scalar) -> LocalSolution:
 
 
 def _rate_dependent_flow(cone: _Cone, wanted: Scalar) -> LocalSolution:
-    def residual(rate_factor: Scalar, cone: _Cone) -> Scalar:
-        return _cone_residual(_power_flow(rate_factor, cone), rate_factor, cone)
+    """Root in z = ln r, between bounds that follow from the largest and smallest resistance."""
+
+    def residual(logarithmic_rate: Scalar, cone: _Cone) -> Scalar:
+        flow = cone.reference_strain * jnp.exp(logarithmic_rate)
+        return _cone_residual(flow, jnp.exp(cone.sensitivity * logarithmic_rate), cone)
 
     zero = jnp.zeros_like(cone.mises)
     scale = _stress_scale(cone)
-    trial = residual(zero, cone)
-    active = wanted & (trial > _ON_YIELD_SURFACE * scale)
     constants = cone.parameters
-    floor = _compression_factor(constants) * (
-        constants.yield_strength_gpa - constants.softening_gpa
-    )
+    trial = _cone_residual(zero, zero, cone)
+    active = wanted & (trial > _ON_YIELD_SURFACE * scale)
+    stress = jnp.where(active, trial, 1.0)
     most = jnp.where(active, _largest_flow(cone), 1.0)
+    factor = _compression_factor(constants)
+    weakest = factor * (constants.yield_strength_gpa - constants.softening_gpa)
+    strongest = factor * (
+        constants.yield_strength_gpa
+        + constants.voce_hardening_gpa
+        + constants.hardening_modulus_gpa * (cone.kappa + most)
+    )
+    friction = constants.friction_coefficient
+    stiffest = (
+        math.sqrt(3.0) * cone.shear
+        + friction * cone.bulk * (1.0 + math.sqrt(3.0) * constants.dilatancy)
+        + factor * cone.damping
+    )
     upper = jnp.minimum(
-        jnp.where(active, trial, 1.0) / floor,
-        jnp.exp(jnp.log(most / cone.reference_strain) / cone.exponent),
-    ) * (1.0 + 1e-12)
+        jnp.log(stress / weakest) / cone.sensitivity, jnp.log(most / cone.reference_strain)
+    )
+    lower = jnp.minimum(
+        jnp.log(0.5 * stress / strongest) / cone.sensitivity,
+        jnp.log(0.5 * stress / (stiffest * cone.reference_strain)),
+    )
     solution = solve_decreasing(
         residual,
-        lower=zero,
-        upper=upper,
+        lower=lower,
+        upper=upper + 1e-12 * jnp.abs(upper),
         guess=upper,
         arguments=cone,
         active=active,
         tolerance=_LOCAL_TOLERANCE * scale,
     )
-    return LocalSolution(_power_flow(solution.root, cone), solution.status)
+    flow = jnp.where(active, cone.reference_strain * jnp.exp(solution.root), 0.0)
+    return LocalSolution(flow, solution.status)
