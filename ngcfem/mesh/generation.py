@@ -13,6 +13,7 @@ from ngcfem.mesh.box_meshing import RawMesh, mesh_box_cell
 from ngcfem.mesh.pairing import check_quotient, identify_nodes
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
 from ngcfem.mesh.quality import QualityFloor, mesh_quality, refuse_poor_quality
+from ngcfem.mesh.whole_cell import mesh_whole_cells
 from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.fractions import geometric_fractions
 from ngcfem.quantities import FloatArray, IntArray
@@ -29,11 +30,14 @@ class MeshOptions:
     ----------
     surface_size_factor : float
         Edge length on spheres over the edge length elsewhere.
+    merge_fraction : float
+        Edges of the grain polyhedra shorter than this share of the network thickness are merged.
     floor : QualityFloor
         Below what the mesh is refused.
     """
 
     surface_size_factor: float = 0.7
+    merge_fraction: float = 1.0 / 3.0
     floor: QualityFloor = field(default_factory=QualityFloor)
 
 
@@ -109,7 +113,7 @@ def generate_mesh(
         return stored
     origin = f"generated {cell.kind}"
     try:
-        raw = mesh_box_cell(cell, size_nm, options.surface_size_factor * size_nm)
+        raw = _raw_mesh(cell, size_nm, options)
         mesh = periodic_from_raw(raw, cell)
     except InputError as error:
         # Gmsh, not the user, made the nodes that do not pair
@@ -124,6 +128,14 @@ def generate_mesh(
     if use_cache:
         cache.store(key, mesh)
     return mesh
+
+
+def _raw_mesh(cell: PeriodicCell, size_nm: float, options: MeshOptions) -> RawMesh:
+    surface_size = options.surface_size_factor * size_nm
+    if cell.number_of_grains == 0:
+        return mesh_box_cell(cell, size_nm, surface_size)
+    merge = options.merge_fraction * cell.interface_thickness_nm
+    return mesh_whole_cells(cell, size_nm, surface_size, merge)
 
 
 def periodic_from_raw(raw: RawMesh, cell: PeriodicCell) -> PeriodicMesh:

@@ -133,8 +133,8 @@ def _element_findings(path: Path) -> Iterator[Finding]:
             key="elements",
             found=", ".join(names),
             allowed=allowed,
-            remedy="mesh with tetrahedra only (no recombination, no extruded layers of prisms), all "
-            "of one order",
+            remedy="mesh with tetrahedra only (no recombination, no extruded layers of prisms), "
+            "all of one order",
         )
 
 

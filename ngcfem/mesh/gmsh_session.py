@@ -40,7 +40,7 @@ FIXED_OPTIONS: dict[str, float] = {
     "Mesh.SubdivisionAlgorithm": 0,
     "Mesh.PartitionSplitMeshFiles": 0,
 }
-"""Every option that could change a mesh or a file, so that no configuration file of the user does."""
+"""Every option that could change a mesh or a file: no configuration file of the user does."""
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ngcfem.errors import Finding, InputError, RefusedError
 from ngcfem.mesh.periodic_mesh import EDGES_OF_FACETS, TETRAHEDRON_EDGES, TETRAHEDRON_FACETS
@@ -137,7 +137,7 @@ def identify_nodes(
     nodes = boundary_nodes(cells)
     wrapped = fractional[nodes] - np.floor(fractional[nodes])
     wrapped[wrapped >= 1.0] = 0.0
-    pairs = cKDTree(wrapped, boxsize=1.0).query_pairs(tolerance, output_type="ndarray")
+    pairs = KDTree(wrapped, boxsize=1.0).query_pairs(tolerance, output_type="ndarray")
     count, label = components_of_pairs(pairs, len(nodes))
     alone = nodes[np.bincount(label, minlength=count)[label] == 1]
     if len(alone):
@@ -153,7 +153,9 @@ def _unpaired_findings(
     fractional: FloatArray, nodes: IntArray, alone: IntArray, points: FloatArray, origin: str
 ) -> Iterable[Finding]:
     low, high = fractional.min(axis=0), fractional.max(axis=0)
-    allowed = f"every boundary node has an image one period away, within {PAIRING_TOLERANCE:g} of the cell"
+    allowed = (
+        f"an image of every boundary node one period away, within {PAIRING_TOLERANCE:g} of the cell"
+    )
     remedy = (
         "mesh opposite faces alike (Gmsh: setPeriodic) and write 16 digits; check period_nm and "
         "length_unit_nm; a mesh that is not periodic needs boundary = uniform-displacement"

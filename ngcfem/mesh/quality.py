@@ -139,8 +139,8 @@ def tetrahedron_shapes(corners: FloatArray) -> TetrahedronShapes:
 
     Notes
     -----
-    r_in = 3 V / sum(A); r_circ = sqrt(q) / (24 V) with q = (a+b+c)(a+b-c)(a-b+c)(-a+b+c) and a, b, c
-    the products of opposite edge lengths.
+    r_in = 3 V / sum(A); r_circ = sqrt(q) / (24 V) with q = (a+b+c)(a+b-c)(a-b+c)(-a+b+c) and a, b,
+    c the products of opposite edge lengths.
     """
     tiny = 1e-300
     volume = tetrahedron_volumes(corners)
@@ -368,7 +368,8 @@ def refuse_poor_quality(
         )
     if quality.minimum_gamma < floor.minimum_gamma:
         poor.append(
-            f"smallest gamma {quality.minimum_gamma:.3f}, at least {floor.minimum_gamma:g} asked for"
+            f"smallest gamma {quality.minimum_gamma:.3f}, "
+            f"at least {floor.minimum_gamma:g} asked for"
         )
     for name, error in quality.phase_fraction_errors.items():
         if abs(error) > floor.maximum_fraction_error:

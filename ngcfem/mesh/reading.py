@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ngcfem.errors import Finding, InputError
 from ngcfem.mesh.gmsh_file import TetrahedraOfFile, read_tetrahedra
@@ -60,7 +60,7 @@ def read_mesh(
     found = read_tetrahedra(path)
     volumes, counts = np.unique(found.volume, return_counts=True)
     names = tuple(dict.fromkeys(found.phase_of_volume.values()))
-    volumes_of_name = {name: 0 for name in names}
+    volumes_of_name = dict.fromkeys(names, 0)
     for volume in volumes.tolist():
         volumes_of_name[found.phase_of_volume[volume]] += 1
     phase_of_volume = [names.index(found.phase_of_volume[v]) for v in volumes.tolist()]
@@ -203,7 +203,7 @@ def _defects(
             remedy="mesh every volume; remove what is left over with Gmsh: Mesh.SaveAll = 0 and "
             "named volumes, or meshio's remove_orphaned_nodes",
         )
-    pairs = cKDTree(points).query_pairs(1e-9 * np.ptp(points, axis=0).max(), output_type="ndarray")
+    pairs = KDTree(points).query_pairs(1e-9 * np.ptp(points, axis=0).max(), output_type="ndarray")
     if len(pairs):
         where = ", ".join(f"{x:.6g}" for x in points[pairs[0, 0]])
         yield Finding(

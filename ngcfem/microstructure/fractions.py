@@ -3,6 +3,9 @@
 import numpy as np
 
 from ngcfem.microstructure.cell import PeriodicCell
+from ngcfem.microstructure.grain_shape import grain_volume
+from ngcfem.microstructure.tessellation import laguerre_cells
+from ngcfem.quantities import GRAIN, INTERFACE, NANOCRYSTAL, SC_RICH
 
 
 def geometric_fractions(cell: PeriodicCell) -> dict[str, float]:
@@ -30,5 +33,20 @@ def geometric_fractions(cell: PeriodicCell) -> dict[str, float]:
         fractions[inclusion] = float(np.sum(volumes) / cell.volume_nm3)
         fractions[matrix] = 1.0 - fractions[inclusion]
         return fractions
-    fractions[cell.phase_names[0]] = 1.0
+    if cell.number_of_grains == 0:
+        fractions[cell.phase_names[0]] = 1.0
+        return fractions
+    grains = laguerre_cells(cell.sites, cell.weights, np.diag(cell.lattice))
+    inset = 0.5 * cell.interface_thickness_nm
+    inside = sum(grain_volume(grain, inset) for grain in grains)
+    crystals = sum(inclusion.volume_nm3 for inclusion in cell.inclusions)
+    caps = sum(inclusion.cap_volume_nm3 for inclusion in cell.inclusions)
+    volumes = {
+        INTERFACE: cell.volume_nm3 - inside,
+        GRAIN: inside - crystals - caps,
+        SC_RICH: caps,
+        NANOCRYSTAL: crystals,
+    }
+    for name in fractions:
+        fractions[name] = volumes[name] / cell.volume_nm3
     return fractions
