@@ -154,8 +154,8 @@ def taylor_strength_bound(
 
 def _checked_fractions(volume_fractions: Sequence[float], count: int) -> np.ndarray:
     fractions = np.asarray(volume_fractions, dtype=float)
-    wrong = fractions.shape != (count,)
-    if wrong or np.any(fractions < 0.0) or abs(fractions.sum() - 1.0) > 1e-9:
+    fits = fractions.shape == (count,) and bool(np.all(fractions >= 0.0))
+    if not (fits and abs(fractions.sum() - 1.0) <= 1e-9):
         raise InputError(
             [
                 Finding(

@@ -1,0 +1,77 @@
+"""Cost of a law per integration point: stress, tangent and new state, one core.
+
+Run with ``python benchmarks/constitutive.py``. Prints the least of several repetitions, because on
+a shared machine only that says something about the program.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from ngcfem.constitutive.batch import BatchedLaw, BatchResult
+from ngcfem.quantities import FloatArray, Kinematics
+
+POINTS = 100_000
+REPETITIONS = 7
+J2: Mapping[str, float] = {
+    "youngs_modulus_gpa": 140.0,
+    "poisson_ratio": 0.33,
+    "yield_strength_gpa": 2.7,
+    "softening_gpa": 0.2,
+    "softening_strain": 0.05,
+    "hardening_modulus_gpa": 5.0,
+}
+CONE: Mapping[str, float] = {**J2, "friction_coefficient": 0.05, "dilatancy": 0.02}
+RATE: Mapping[str, float] = {**CONE, "rate_sensitivity": 0.02}
+ELASTIC: Mapping[str, float] = {"youngs_modulus_gpa": 140.0, "poisson_ratio": 0.33}
+CASES: tuple[tuple[str, str, Mapping[str, float]], ...] = (
+    ("elastic", "elastic", ELASTIC),
+    ("j2", "j2", J2),
+    ("drucker-prager", "drucker-prager", CONE),
+    ("drucker-prager, m = 0.02", "drucker-prager", RATE),
+)
+
+
+def deformation_gradients(size: float) -> FloatArray:
+    """Random deformation gradients (POINTS, 9) of a given size of strain."""
+    rng = np.random.default_rng(0)
+    return np.eye(3).reshape(9) + size * rng.normal(size=(POINTS, 9))
+
+
+def microseconds(law: BatchedLaw, parameters: FloatArray, F: FloatArray, tangent: bool) -> float:
+    """Least CPU time per point, which counts every thread."""
+    state = law.initial_state(POINTS)
+    out: BatchResult = law.update(F, state, parameters, 1.0, tangent=tangent)
+    best = np.inf
+    for _ in range(REPETITIONS):
+        start = time.process_time()
+        law.update(F, state, parameters, 1.0, tangent=tangent, out=out)
+        best = min(best, time.process_time() - start)
+    return 1e6 * best / POINTS
+
+
+def main() -> None:
+    """Print a table."""
+    kinematics: Kinematics
+    print(f"{'law':26} {'kinematics':10} {'regime':8} {'with tangent':>13} {'stress only':>12}")
+    for label, name, values in CASES:
+        for kinematics in ("finite", "small"):
+            law = BatchedLaw(name, kinematics)
+            parameters = law.parameter_vector(values)
+            for regime, size in (("elastic", 1e-3), ("plastic", 5e-2)):
+                F = deformation_gradients(size)
+                both = microseconds(law, parameters, F, True)
+                stress = microseconds(law, parameters, F, False)
+                print(
+                    f"{label:26} {kinematics:10} {regime:8} {both:10.2f} us {stress:9.2f} us",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
