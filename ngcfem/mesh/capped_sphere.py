@@ -88,8 +88,8 @@ def capped_sphere(inclusion: Inclusion, size_nm: float) -> CappedSphere:
             break
     if best is None or best_angle < _ACCEPTED_ANGLE_DEG:
         raise RuntimeError(
-            f"no good triangulation of a cap of {cap.half_angle_deg:g} degrees on a sphere of radius "
-            f"{inclusion.radius_nm:.3g} nm with edges of {size_nm:.3g} nm"
+            f"no good triangulation of a cap of {cap.half_angle_deg:g} degrees on a sphere of "
+            f"radius {inclusion.radius_nm:.3g} nm with edges of {size_nm:.3g} nm"
         )
     nodes, covered, rim = best
     nodes = scaled_to_volume(nodes, triangles, inclusion.volume_nm3)

@@ -58,10 +58,10 @@ def relax_nodes(
 
     Notes
     -----
-    1. Sweep over the free nodes of tetrahedra with a score under 1, in the order of their numbers.
-    2. Each is tried at steps towards the mean of its neighbours and at random places (fixed seed) in
-       a shrinking ball; the place with the best worst score around the node is taken if it beats the
-       present one.
+    1. Sweep over the free nodes of tetrahedra with a score under 1, in the order of numbers.
+    2. Each is tried at steps towards the mean of its neighbours and at random places (fixed seed)
+       in a shrinking ball; the place with the best worst score around the node is taken if it beats
+       the present one.
     3. Stop after ``_SWEEPS`` sweeps, or when a sweep moves nothing.
     """
     generator = np.random.default_rng(0)

@@ -34,8 +34,8 @@ def grain_corners(cell: LaguerreCell, inset_nm: float) -> FloatArray:
         return HalfspaceIntersection(half_spaces, cell.centroid).intersections
     except QhullError as error:
         raise RefusedError(
-            f"a grain of {cell.volume_nm3:.3g} nm^3 vanishes in a network {2.0 * inset_nm:g} nm thick. "
-            "Use a thinner network, larger grains or a smaller spread."
+            f"a grain of {cell.volume_nm3:.3g} nm^3 vanishes in a network {2.0 * inset_nm:g} nm "
+            "thick. Use a thinner network, larger grains or a smaller spread."
         ) from error
 
 

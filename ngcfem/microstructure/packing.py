@@ -31,8 +31,8 @@ class PackingRequest:
     cap_half_angle_deg : float
         Polar angle of the rim of a cap.
     inset_nm : float
-        Distance of the surface of a grain from the faces of its Laguerre cell: half the thickness of
-        the network.
+        Distance of the surface of a grain from the faces of its Laguerre cell: half the thickness
+        of the network.
     gap_nm : float
         Smallest distance between two crystals (or caps), and from the surface of the grain.
     """
@@ -199,8 +199,8 @@ def pack_crystals(
         if moves > _MOVES or not possible.any():
             volume = float((4.0 / 3.0 * np.pi * request.radii_nm**3).sum())
             raise RefusedError(
-                f"{len(outer)} crystals of {volume:.4g} nm^3 in all do not fit into the grains with "
-                f"gaps of {request.gap_nm:g} nm. Lower the crystal fraction or the cap thickness, "
+                f"{len(outer)} crystals of {volume:.4g} nm^3 in all do not fit into the grains "
+                f"with gaps of {request.gap_nm:g} nm. Lower the crystal fraction or the cap thickness, "
                 "or use larger grains or another seed."
             )
         other = int(np.argmin(np.where(possible, held / capacity, np.inf)))
@@ -242,8 +242,8 @@ def _dealt(
         fits = inner > needed[crystal]
         if not fits.any():
             raise RefusedError(
-                f"a crystal that needs a room of {2.0 * needed[crystal]:.3g} nm fits into no grain. "
-                "Use smaller crystals, larger grains or a thinner network."
+                f"a crystal that needs a room of {2.0 * needed[crystal]:.3g} nm fits into no "
+                "grain. Use smaller crystals, larger grains or a thinner network."
             )
         # a little chance, so that seeds differ in more than the tessellation
         density = (held + filling[crystal]) / capacity

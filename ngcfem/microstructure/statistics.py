@@ -3,6 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ngcfem.atomprobe.statistics import Composition, StatisticsFile, quantities_of
+from ngcfem.errors import Finding, InputError
+
+_NEEDED = {
+    "grain_diameter_nm": "grains.equivalent_diameter",
+    "grain_diameter_variation": "grains.diameter_variation",
+    "interface_thickness_nm": "interface.thickness",
+    "crystal_diameter_nm": "crystals.diameter_mean",
+    "crystal_diameter_variation": "crystals.diameter_variation",
+    "crystal_fraction": "volume_fractions.nanocrystal",
+    "capped_share": "sc_rich.share_of_crystals",
+    "cap_thickness_nm": "sc_rich.thickness",
+    "cap_half_angle_deg": "sc_rich.contact_half_angle",
+}
+
 
 @dataclass(frozen=True)
 class StatisticRecord:
@@ -77,3 +92,60 @@ class CompositeStatistics:
     compositions_at_percent: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     atomic_volumes_nm3: Mapping[str, float] = field(default_factory=dict)
     records: tuple[StatisticRecord, ...] = ()
+
+
+def composite_statistics(statistics: StatisticsFile, origin: str) -> CompositeStatistics:
+    """Take what the geometry needs out of a statistics file.
+
+    Parameters
+    ----------
+    statistics : StatisticsFile
+        The checked file.
+    origin : str
+        Its name, for the messages.
+
+    Returns
+    -------
+    CompositeStatistics
+        Plain numbers, with the record of every number of the file.
+
+    Raises
+    ------
+    InputError
+        Names every section or key that the geometry needs and the file has not.
+    """
+    quantities = quantities_of(statistics)
+    missing = [
+        Finding(
+            origin,
+            key,
+            "nothing",
+            "a quantity: the geometry of the composite needs it",
+            "add the key (provenance = assumed, if nothing better is known)",
+        )
+        for key in _NEEDED.values()
+        if key not in quantities
+    ]
+    if missing:
+        raise InputError(missing)
+    compositions = {
+        region: getattr(statistics.composition, region).at_percent()
+        for region in Composition.model_fields
+        if getattr(statistics.composition, region) is not None
+    }
+    volumes = {
+        key.removeprefix("atomic_volumes."): quantity.value
+        for key, quantity in quantities.items()
+        if key.startswith("atomic_volumes.")
+    }
+    return CompositeStatistics(
+        **{name: quantities[key].value for name, key in _NEEDED.items()},
+        compositions_at_percent=compositions,
+        atomic_volumes_nm3=volumes,
+        records=tuple(
+            StatisticRecord(
+                key, q.value, q.unit, q.lo95, q.hi95, q.provenance, q.reference or q.method
+            )
+            for key, q in quantities.items()
+        ),
+    )

@@ -120,8 +120,8 @@ def laguerre_cells(
 
     Notes
     -----
-    1. The sites and their images are lifted to |x|^2 - w; the lower convex hull of the lifted points
-       is the regular triangulation, and every hull simplex gives one vertex of the diagram.
+    1. The sites and their images are lifted to |x|^2 - w; the lower convex hull of the lifted
+       points is the regular triangulation, and every hull simplex gives one vertex of the diagram.
     2. The facet of two sites is the polygon of the vertices of the simplices that hold both.
 
     References
@@ -156,7 +156,13 @@ def laguerre_cells(
                         around[a, b].append(row)
     facets: list[list[LaguerreFacet]] = [[] for _ in range(number)]
     for (a, b), rows in sorted(around.items()):
-        facet = _facet(images[a], images[b], weights[site[a]], weights[site[b]], vertices[rows])
+        facet = _facet(
+            images[a],
+            images[b],
+            float(weights[site[a]]),
+            float(weights[site[b]]),
+            vertices[rows],
+        )
         if facet is not None:
             normal, offset, distance, polygon, area = facet
             i, j, k = shift[b].tolist()
@@ -292,7 +298,7 @@ def _newton_step(cells: tuple[LaguerreCell, ...], error: FloatArray) -> FloatArr
                 values += [-slope, slope]
     hessian = coo_array((values, (rows, columns)), shape=(number, number)).tocsc()
     step = np.zeros(number)
-    step[1:] = spsolve(hessian[1:, 1:], error[1:])
+    step[1:] = np.asarray(spsolve(hessian[1:, 1:], error[1:]))
     return step
 
 
@@ -315,8 +321,8 @@ def stratified_lognormal(number: int, mean: float, coefficient_of_variation: flo
 
     Notes
     -----
-    exp(s z_k) at the mid-quantiles z_k; s is solved for so that a few values already have the spread
-    asked for.
+    exp(s z_k) at the mid-quantiles z_k; s is solved for so that a few values already have the
+    spread asked for.
     """
     if number < 2 or coefficient_of_variation == 0.0:
         return np.full(number, mean)
@@ -326,7 +332,7 @@ def stratified_lognormal(number: int, mean: float, coefficient_of_variation: flo
         values = np.exp(spread * quantiles)
         return float(values.std() / values.mean() - coefficient_of_variation)
 
-    spread = brentq(excess, 0.0, 20.0 * coefficient_of_variation, xtol=1e-14)
+    spread = float(np.asarray(brentq(excess, 0.0, 20.0 * coefficient_of_variation, xtol=1e-14)))
     values = np.exp(spread * quantiles)
     return mean * values / values.mean()
 
@@ -358,8 +364,8 @@ def tessellate(
     Notes
     -----
     1. Random sites are pushed apart as soft spheres of the grain sizes.
-    2. Weights are fitted to the volumes, and the sites moved to the centroids of their cells (Lloyd),
-       ``LLOYD_STEPS`` times: the grains become roundish.
+    2. Weights are fitted to the volumes, and the sites moved to the centroids of their cells
+       (Lloyd), ``LLOYD_STEPS`` times: the grains become roundish.
     3. If a move empties a cell, the weights start again from the squared radii.
     """
     volumes = np.pi / 6.0 * diameters_nm**3

@@ -1,0 +1,431 @@
+"""Schema of the statistics file: what is known of a composite, every number with its provenance."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ngcfem.errors import Finding, InputError
+from ngcfem.quantities import Provenance
+
+STATISTICS_SCHEMA_VERSION = 1
+_COMPOSITION_CLOSURE_AT_PERCENT = 0.5
+_FRACTION_CLOSURE = 0.02
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Quantity(_Section):
+    """One number of the file: value, 95 % interval, and where it comes from.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    lo95, hi95 : float, optional
+        Ends of the 95 % interval, both or none.
+    n : int, optional
+        Number of observations behind it.
+    unit : str
+        Unit; each key of the file allows one.
+    method : str
+        How it was found.
+    parameters : mapping of str to number, text or truth value
+        Parameters of the method.
+    provenance : str
+        measured, paper, literature, assumed, calibrated or synthetic.
+    reference : str
+        Source; needed for the provenances paper and literature.
+    """
+
+    value: float
+    lo95: float | None = None
+    hi95: float | None = None
+    n: Annotated[int, Field(ge=1)] | None = None
+    unit: str
+    method: str = ""
+    parameters: dict[str, float | str | bool] = Field(default_factory=dict)
+    provenance: Provenance
+    reference: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Quantity":
+        if (self.lo95 is None) != (self.hi95 is None):
+            raise ValueError("give both lo95 and hi95, or none")
+        if self.lo95 is not None and self.hi95 is not None:
+            if not self.lo95 <= self.value <= self.hi95:
+                raise ValueError("the value must lie between lo95 and hi95")
+        if self.provenance in ("paper", "literature") and not self.reference:
+            raise ValueError(f"provenance {self.provenance} needs a reference")
+        return self
+
+
+class RegionComposition(_Section):
+    """Composition of one region in atomic percent."""
+
+    Fe: Quantity
+    Sc: Quantity
+    H: Quantity | None = None
+
+    def at_percent(self) -> dict[str, float]:
+        """Atomic percent by element."""
+        values = {"Fe": self.Fe.value, "Sc": self.Sc.value}
+        return values if self.H is None else {**values, "H": self.H.value}
+
+
+class Composition(_Section):
+    """Compositions of the whole and of the four regions."""
+
+    bulk: RegionComposition
+    nanocrystal: RegionComposition | None = None
+    sc_rich: RegionComposition | None = None
+    interface: RegionComposition | None = None
+    grain: RegionComposition | None = None
+
+
+class VolumeFractions(_Section):
+    """Volumes of the regions over the whole volume."""
+
+    nanocrystal: Quantity | None = None
+    sc_rich: Quantity | None = None
+    interface: Quantity | None = None
+    grain: Quantity | None = None
+
+
+class Crystals(_Section):
+    """Size and place of the crystals."""
+
+    diameter_mean: Quantity
+    diameter_variation: Quantity
+    number_density: Quantity | None = None
+    aspect_ratio: Quantity | None = None
+    sphericity: Quantity | None = None
+    nearest_neighbour_distance: Quantity | None = None
+    surface_distance: Quantity | None = None
+    contact_fraction: Quantity | None = None
+
+
+class ScRich(_Section):
+    """Sc-rich regions, as caps on crystals."""
+
+    share_of_crystals: Quantity
+    thickness: Quantity
+    contact_half_angle: Quantity
+    radius: Quantity | None = None
+    offset: Quantity | None = None
+
+
+class Grains(_Section):
+    """Size of the grains, each with its half of the network."""
+
+    equivalent_diameter: Quantity
+    diameter_variation: Quantity
+    lineal_intercept: Quantity | None = None
+    sphericity: Quantity | None = None
+    anisotropy: Quantity | None = None
+
+
+class Interface(_Section):
+    """The network between the grains."""
+
+    thickness: Quantity
+    area_density: Quantity | None = None
+    gibbs_excess_sc: Quantity | None = None
+    gibbs_excess_h: Quantity | None = None
+
+
+class AtomicVolumes(_Section):
+    """Volume per atom of each element."""
+
+    Fe: Quantity
+    Sc: Quantity
+    H: Quantity | None = None
+
+
+class Source(_Section):
+    """The atom probe data set behind measured numbers."""
+
+    files_sha256: dict[str, str] = Field(default_factory=dict)
+    n_ions: Quantity
+    ranged_fraction: Quantity
+    volume: Quantity
+    efficiency: Quantity | None = None
+
+
+class Resolution(_Section):
+    """What the reconstruction can resolve."""
+
+    kernel_sigma: Quantity
+    smallest_detectable_radius: Quantity
+
+
+class State(_Section):
+    """Deformation of the material the statistics were taken from."""
+
+    true_strain: Quantity
+
+
+class StatisticsFile(_Section):
+    """The statistics file."""
+
+    schema_version: Literal[1]
+    title: str
+    notes: list[str] = Field(default_factory=list)
+    composition: Composition
+    atomic_volumes: AtomicVolumes
+    volume_fractions: VolumeFractions | None = None
+    grains: Grains | None = None
+    interface: Interface | None = None
+    crystals: Crystals | None = None
+    sc_rich: ScRich | None = None
+    source: Source | None = None
+    resolution: Resolution | None = None
+    state: State | None = None
+
+
+_AT_PERCENT = ("at%", 0.0, 100.0)
+_SHARE = ("1", 0.0, 1.0)
+_LENGTH = ("nm", 0.0, None)
+_ALLOWED: dict[str, tuple[str, float | None, float | None]] = {
+    "composition": _AT_PERCENT,
+    "volume_fractions": _SHARE,
+    "atomic_volumes": ("nm^3", 0.0, None),
+    "grains.equivalent_diameter": _LENGTH,
+    "grains.diameter_variation": _SHARE,
+    "grains.lineal_intercept": _LENGTH,
+    "grains.sphericity": _SHARE,
+    "grains.anisotropy": ("1", 0.0, None),
+    "interface.thickness": _LENGTH,
+    "interface.area_density": ("nm^-1", 0.0, None),
+    "interface.gibbs_excess_sc": ("at.frac nm", None, None),
+    "interface.gibbs_excess_h": ("at.frac nm", None, None),
+    "crystals.diameter_mean": _LENGTH,
+    "crystals.diameter_variation": _SHARE,
+    "crystals.number_density": ("nm^-3", 0.0, None),
+    "crystals.aspect_ratio": ("1", 0.0, None),
+    "crystals.sphericity": _SHARE,
+    "crystals.nearest_neighbour_distance": _LENGTH,
+    "crystals.surface_distance": ("nm", None, None),
+    "crystals.contact_fraction": _SHARE,
+    "sc_rich.share_of_crystals": _SHARE,
+    "sc_rich.thickness": _LENGTH,
+    "sc_rich.contact_half_angle": ("deg", 0.0, 180.0),
+    "sc_rich.radius": _LENGTH,
+    "sc_rich.offset": ("nm", None, None),
+    "source.n_ions": ("1", 0.0, None),
+    "source.ranged_fraction": _SHARE,
+    "source.volume": ("nm^3", 0.0, None),
+    "source.efficiency": _SHARE,
+    "resolution": _LENGTH,
+    "state.true_strain": ("1", None, None),
+}
+_MAY_BE_ZERO = ("composition", "volume_fractions", "grains.diameter_variation")
+_MAY_BE_ZERO += ("crystals.diameter_variation", "crystals.contact_fraction", "grains.anisotropy")
+_MAY_BE_ZERO += ("sc_rich.share_of_crystals",)
+
+
+def quantities_of(statistics: StatisticsFile) -> dict[str, Quantity]:
+    """Every number of a statistics file.
+
+    Parameters
+    ----------
+    statistics : StatisticsFile
+        The file.
+
+    Returns
+    -------
+    dict of str to Quantity
+        By dotted key, in the order of the schema.
+    """
+    return dict(_walk(statistics, ""))
+
+
+def _walk(section: BaseModel, prefix: str) -> Iterator[tuple[str, Quantity]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        key = f"{prefix}{name}"
+        if isinstance(value, Quantity):
+            yield key, value
+        elif isinstance(value, BaseModel):
+            yield from _walk(value, f"{key}.")
+
+
+def read_statistics(path: str | Path) -> StatisticsFile:
+    """Read and check a statistics file.
+
+    Parameters
+    ----------
+    path : str or Path
+        JSON file.
+
+    Returns
+    -------
+    StatisticsFile
+        The checked content.
+
+    Raises
+    ------
+    InputError
+        With every finding: missing and unknown keys, wrong types, units and ranges, sums that do
+        not close.
+    """
+    path = Path(path)
+    duplicates: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        names = [name for name, _ in pairs]
+        duplicates.extend(name for name in found if names.count(name) > 1)
+        return found
+
+    def refuse(found: str, allowed: str, remedy: str) -> InputError:
+        return InputError([Finding(str(path), "file", found, allowed, remedy)])
+
+    allowed = "a JSON object of the statistics schema"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
+    except OSError as error:
+        raise refuse(error.strerror or "not readable", allowed, "check the path") from error
+    except UnicodeDecodeError as error:
+        raise refuse("not UTF-8 text", allowed, "save the file as UTF-8") from error
+    except json.JSONDecodeError as error:
+        found = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise refuse(found, allowed, "correct the JSON there") from error
+    if not isinstance(document, dict):
+        raise refuse(type(document).__name__, allowed, "start the file with {")
+    repeated = [
+        Finding(str(path), name, "given twice", "each key once", "remove one of the two")
+        for name in duplicates
+    ]
+    try:
+        statistics = statistics_from_mapping(document, str(path))
+    except InputError as error:
+        raise InputError([*repeated, *error.findings]) from error
+    if repeated:
+        raise InputError(repeated)
+    return statistics
+
+
+def statistics_from_mapping(document: Mapping[str, Any], origin: str) -> StatisticsFile:
+    """Check statistics that were read from JSON or TOML.
+
+    Parameters
+    ----------
+    document : mapping
+        Nested plain values.
+    origin : str
+        File they come from, for the messages.
+
+    Returns
+    -------
+    StatisticsFile
+        The checked content.
+
+    Raises
+    ------
+    InputError
+        With every finding.
+    """
+    try:
+        # strict validation of JSON text accepts what JSON can say, and only that
+        statistics = StatisticsFile.model_validate_json(json.dumps(document))
+    except ValidationError as error:
+        raise InputError([_finding(origin, dict(entry)) for entry in error.errors()]) from error
+    findings = list(_inconsistencies(statistics, origin))
+    if findings:
+        raise InputError(findings)
+    return statistics
+
+
+def _finding(file: str, entry: Mapping[str, Any]) -> Finding:
+    kind = entry["type"]
+    found = "nothing" if kind == "missing" else repr(entry["input"])
+    if len(found) > 120:
+        found = found[:117] + "..."
+    remedy = {
+        "missing": "add the key",
+        "extra_forbidden": "remove the key or correct its name",
+    }.get(kind, "correct the value")
+    allowed = "no such key in the schema" if kind == "extra_forbidden" else str(entry["msg"])
+    return Finding(
+        file=file,
+        key=".".join(str(part) for part in entry["loc"]) or "file",
+        found=found,
+        allowed=allowed,
+        remedy=remedy,
+    )
+
+
+def _inconsistencies(statistics: StatisticsFile, file: str) -> Iterator[Finding]:
+    for key, quantity in quantities_of(statistics).items():
+        rule = _ALLOWED.get(key) or _ALLOWED[key.split(".")[0]]
+        unit, low, high = rule
+        if quantity.unit != unit:
+            yield Finding(
+                file, f"{key}.unit", repr(quantity.unit), repr(unit), "convert value and interval"
+            )
+        open_end = low == 0.0 and not key.startswith(_MAY_BE_ZERO)
+        too_low = low is not None and (quantity.value < low or (open_end and quantity.value == low))
+        if too_low or (high is not None and quantity.value > high):
+            bounds = [] if low is None else [f"{'above' if open_end else 'at least'} {low:g}"]
+            bounds += [] if high is None else [f"at most {high:g}"]
+            yield Finding(
+                file, f"{key}.value", f"{quantity.value:g}", ", ".join(bounds), "correct the value"
+            )
+    for region in Composition.model_fields:
+        composition = getattr(statistics.composition, region)
+        if composition is None:
+            continue
+        total = sum(composition.at_percent().values())
+        if abs(total - 100.0) > _COMPOSITION_CLOSURE_AT_PERCENT:
+            yield Finding(
+                file,
+                f"composition.{region}",
+                f"elements that add up to {total:g} at%",
+                f"100 within {_COMPOSITION_CLOSURE_AT_PERCENT:g} at%",
+                "correct the composition",
+            )
+        if composition.H is not None and statistics.atomic_volumes.H is None:
+            yield Finding(
+                file,
+                "atomic_volumes.H",
+                "nothing",
+                f"an atomic volume, as composition.{region} holds H",
+                "add the key",
+            )
+    if statistics.volume_fractions is not None:
+        given = [
+            fraction.value
+            for fraction in (
+                getattr(statistics.volume_fractions, name) for name in VolumeFractions.model_fields
+            )
+            if fraction is not None
+        ]
+        complete = len(given) == len(VolumeFractions.model_fields)
+        total = sum(given)
+        if total > 1.0 + _FRACTION_CLOSURE or (complete and total < 1.0 - _FRACTION_CLOSURE):
+            yield Finding(
+                file,
+                "volume_fractions",
+                f"fractions that add up to {total:g}",
+                f"1 within {_FRACTION_CLOSURE:g} (less where some are not given)",
+                "correct the fractions",
+            )
+
+
+def write_statistics(statistics: StatisticsFile, path: str | Path) -> None:
+    """Write a statistics file.
+
+    Parameters
+    ----------
+    statistics : StatisticsFile
+        The content.
+    path : str or Path
+        JSON file to write.
+    """
+    text = statistics.model_dump_json(indent=2, exclude_none=True, exclude_defaults=True)
+    Path(path).write_text(text + "\n", encoding="utf-8")
