@@ -27,6 +27,7 @@ from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.loading.path import LoadPath, LoadSegment, uniaxial_stress
 from ngcfem.microstructure.cell import Layer, PeriodicCell
 from ngcfem.microstructure.simple_cells import homogeneous_cell, laminate_cell, sphere_cell
+from ngcfem.microstructure.statistics import CompositeStatistics, composite_statistics
 from ngcfem.quantities import FloatArray
 
 if TYPE_CHECKING:
@@ -151,7 +152,38 @@ def build_cell(case: Case) -> PeriodicCell | None:
             return sphere_cell(micro.fraction, micro.cell_nm)
         case UserMeshSection():
             return None
-    raise NotImplementedError(micro.kind)
+    # The tessellation brings scipy, which the kinds above do without.
+    from ngcfem.microstructure.descriptors import describe_cell, refuse_descriptors
+    from ngcfem.microstructure.generation import generate_cell
+
+    statistics = build_statistics(case)
+    cell = generate_cell(
+        micro.kind,
+        statistics,
+        case.seed,
+        n_grains=micro.n_grains,
+        cell_aspect=micro.cell_aspect,
+    )
+    refuse_descriptors(describe_cell(cell, statistics))
+    return cell
+
+
+def build_statistics(case: Case) -> CompositeStatistics | None:
+    """Take the statistics of a case as plain numbers.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    CompositeStatistics or None
+        None for the kinds without statistics.
+    """
+    if case.composite is None:
+        return None
+    return composite_statistics(case.composite, str(case.statistics_path or case.path))
 
 
 def build_mesh(case: Case, cell: PeriodicCell | None) -> PeriodicMesh:

@@ -5,13 +5,15 @@ one run reports everything that is wrong.
 """
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ngcfem.atomprobe.statistics import StatisticsFile
+from ngcfem.case.composite import phases_of_composite
+from ngcfem.case.files import locate, missing_file
 from ngcfem.case.findings import shown
 from ngcfem.case.load_checks import check_load, true_strains
 from ngcfem.case.materials import CasePhase
@@ -35,8 +37,8 @@ from ngcfem.case.sections import (
 from ngcfem.constitutive.parameters import softens
 from ngcfem.errors import Finding, InputError
 from ngcfem.experiment.pillar_file import read_pillar_data
+from ngcfem.microstructure.cell import INCLUSION, MATRIX
 from ngcfem.microstructure.simple_cells import MINIMUM_SPHERE_GAP
-from ngcfem.quantities import COMPOSITE_PHASES, GRAIN, INTERFACE
 
 STATISTICAL_KINDS: tuple[str, ...] = ("nanocomposite", "nanoglass", "glass")
 
@@ -61,6 +63,8 @@ class CaseParts:
         Phases in the order of the file.
     materials : tuple of CasePhase or None
         The same with sound parameters.
+    composite : StatisticsFile or None
+        Content of the statistics.
     statistics, microstructure, mesh, load, solver, compare : section or None
         The sections.
     """
@@ -72,30 +76,13 @@ class CaseParts:
     given: Mapping[str, tuple[str, ...]]
     phases: tuple[PhaseSection | None, ...]
     materials: tuple[CasePhase | None, ...]
+    composite: StatisticsFile | None
     statistics: StatisticsSection | None
     microstructure: Microstructure | None
     mesh: MeshSection | None
     load: Load | None
     solver: SolverSection | None
     compare: CompareSection | None
-
-
-def locate(directory: Path, name: str) -> Path:
-    """Path of a file that a case file names.
-
-    Parameters
-    ----------
-    directory : Path
-        Directory of the case file.
-    name : str
-        The name as written.
-
-    Returns
-    -------
-    Path
-        The name itself if absolute, else relative to the case file.
-    """
-    return directory / Path(name).expanduser()
 
 
 def check_case(parts: CaseParts, softening: bool = True) -> Iterator[Finding]:
@@ -126,25 +113,12 @@ def check_case(parts: CaseParts, softening: bool = True) -> Iterator[Finding]:
     yield from _check_compare(parts)
 
 
-def _check_file(parts: CaseParts, key: str, name: str, what: str) -> Iterator[Finding]:
-    path = locate(parts.directory, name)
-    # Unlike Path.is_file, this takes a name that no file can have.
-    if os.path.isfile(path):
-        return
-    found = "a directory" if os.path.isdir(path) else "no such file"
-    yield Finding(
-        parts.file,
-        key,
-        f'"{name}": {found}',
-        f"{what}, relative to {parts.directory}",
-        "check the name and the place of the file",
-    )
-
-
 def _check_compare(parts: CaseParts) -> Iterator[Finding]:
     if parts.compare is None:
         return
-    missing = list(_check_file(parts, "compare.data", parts.compare.data, "pillar data (TOML)"))
+    missing = missing_file(
+        parts.directory, parts.compare.data, "pillar data (TOML)", parts.file, "compare.data"
+    )
     if missing:
         yield from missing
         return
@@ -236,10 +210,6 @@ def _check_statistics(parts: CaseParts) -> Iterator[Finding]:
                 "[statistics] for the kinds " + ", ".join(STATISTICAL_KINDS),
                 "delete the section",
             )
-    if parts.statistics is not None and parts.statistics.file is not None:
-        yield from _check_file(
-            parts, "statistics.file", parts.statistics.file, "a statistics file (JSON)"
-        )
 
 
 def _check_mesh(parts: CaseParts) -> Iterator[Finding]:
@@ -257,7 +227,9 @@ def _check_mesh(parts: CaseParts) -> Iterator[Finding]:
                 'add file = "my_mesh.msh" under [mesh]',
             )
         else:
-            yield from _check_file(parts, "mesh.file", mesh.file, "a Gmsh file (.msh)")
+            yield from missing_file(
+                parts.directory, mesh.file, "a Gmsh file (.msh)", parts.file, "mesh.file"
+            )
         if mesh.size_nm is not None:
             yield Finding(
                 parts.file,
@@ -315,12 +287,9 @@ def _expected_phases(parts: CaseParts) -> tuple[str, ...] | None:
         if parts.mesh is None or parts.mesh.file is None:
             return None
         return physical_volume_names(locate(parts.directory, parts.mesh.file))
-    return {
-        "nanocomposite": COMPOSITE_PHASES,
-        "nanoglass": (INTERFACE, GRAIN),
-        "glass": (GRAIN,),
-        "sphere": ("matrix", "inclusion"),
-    }[micro.kind]
+    if isinstance(micro, SphereSection):
+        return (MATRIX, INCLUSION)
+    return phases_of_composite(micro.kind, parts.composite)
 
 
 def _check_phases(parts: CaseParts) -> Iterator[Finding]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ngcfem.case.checks import locate
+from ngcfem.atomprobe.statistics import StatisticsFile, quantities_of
+from ngcfem.case.files import locate
 from ngcfem.case.materials import DEFAULT_REFERENCE, CasePhase
 from ngcfem.case.sections import CaseDocument, Section, UserMeshSection
 from ngcfem.case.toml_text import toml_key, toml_value
@@ -56,7 +57,11 @@ def resolved_document(document: CaseDocument, phases: Sequence[CasePhase]) -> di
 
 
 def resolved_text(
-    document: CaseDocument, phases: Sequence[CasePhase], directory: Path, case_hash: str
+    document: CaseDocument,
+    phases: Sequence[CasePhase],
+    statistics: StatisticsFile | None,
+    directory: Path,
+    case_hash: str,
 ) -> str:
     """Write the resolved case as TOML.
 
@@ -66,6 +71,8 @@ def resolved_text(
         The case as written.
     phases : sequence of CasePhase
         Its materials.
+    statistics : StatisticsFile or None
+        Content of its statistics.
     directory : Path
         Directory that the paths of the case are relative to.
     case_hash : str
@@ -85,7 +92,18 @@ def resolved_text(
         "# Every number says where it comes from: its provenance, or default.",
         *_table_lines("", resolved, document, phases),
     ]
+    if statistics is not None and document.statistics is not None and document.statistics.file:
+        place = lines.index("[statistics]") + 1
+        lines[place:place] = _statistics_lines(statistics)
     return "\n".join(lines) + "\n"
+
+
+def _statistics_lines(statistics: StatisticsFile) -> list[str]:
+    return [
+        f"# {key} = {quantity.value!r} {quantity.unit}".removesuffix(" 1")
+        + f"  # {quantity.provenance}: {quantity.reference or quantity.method}".rstrip(": ")
+        for key, quantity in quantities_of(statistics).items()
+    ]
 
 
 def _table_lines(
@@ -94,7 +112,9 @@ def _table_lines(
     given = section.model_fields_set if section is not None else set(table)
     inner: list[tuple[str, Any]] = []
     for key, value in table.items():
-        if isinstance(value, Mapping) or key in _LISTS_OF_TABLES.get(heading, ()):
+        if isinstance(value, Mapping) and "provenance" in value:
+            yield f"{toml_key(key)} = {toml_value(value)}"
+        elif isinstance(value, Mapping) or key in _LISTS_OF_TABLES.get(heading, ()):
             inner.append((key, value))
         else:
             yield _line(key, value, key in given)

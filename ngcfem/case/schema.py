@@ -10,7 +10,10 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, create_model
 
-from ngcfem.case.checks import CaseParts, check_case, locate
+from ngcfem.atomprobe.statistics import StatisticsFile
+from ngcfem.case.checks import CaseParts, check_case
+from ngcfem.case.composite import read_case_statistics
+from ngcfem.case.files import locate
 from ngcfem.case.findings import findings_of, validate_part, without_unknown_keys
 from ngcfem.case.materials import CasePhase, check_parameter_names, freeze, resolve_phase
 from ngcfem.case.resolved import resolved_document, resolved_text
@@ -45,6 +48,8 @@ class Case:
         Its sections with their defaults.
     phases : tuple of CasePhase
         Materials in the order of the file, parameter files read.
+    composite : StatisticsFile or None
+        Content of the statistics; None for the kinds without.
     input_hashes : mapping of str to str
         SHA-256, at the time of reading, of every file the case refers to, by absolute path.
     """
@@ -53,6 +58,7 @@ class Case:
     text: str
     document: CaseDocument
     phases: tuple[CasePhase, ...]
+    composite: StatisticsFile | None
     input_hashes: Mapping[str, str]
 
     @property
@@ -112,8 +118,9 @@ class Case:
 
     @property
     def statistics_path(self) -> Path | None:
-        """Absolute path of the statistics file."""
-        return None if self.statistics is None else locate(self.directory, self.statistics.file)
+        """Absolute path of the statistics file; None for inline statistics."""
+        file = None if self.statistics is None else self.statistics.file
+        return None if file is None else locate(self.directory, file)
 
     @property
     def mesh_path(self) -> Path | None:
@@ -160,7 +167,9 @@ class Case:
             A case file in its own right: parameters inline, paths absolute. It gives the same case
             wherever it lies on this machine.
         """
-        return resolved_text(self.document, self.phases, self.directory, self.case_hash)
+        return resolved_text(
+            self.document, self.phases, self.composite, self.directory, self.case_hash
+        )
 
 
 def _same_numbers(value: Any) -> Any:
@@ -246,6 +255,7 @@ def case_from_mapping(
         text=text,
         document=CaseDocument.model_validate(document),
         phases=phases,
+        composite=parts.composite,
         input_hashes=_hashes_of_inputs(parts, phases),
     )
 
@@ -288,6 +298,10 @@ def _read_parts(
             # A misspelt key must not hide what else is wrong with its section.
             part, _ = validate_part(_ADAPTERS[name], without_unknown_keys(value, error))
         parts[name] = None if part is None else getattr(part, name)
+    composite = None
+    if parts["statistics"] is not None:
+        composite, wrong = read_case_statistics(parts["statistics"], directory, file)
+        findings += wrong
     phases, materials, names = _read_phases(document, directory, file, findings)
     given = {
         name: tuple(section) for name, section in document.items() if isinstance(section, Mapping)
@@ -300,6 +314,7 @@ def _read_parts(
             given={**given, "": tuple(document)},
             phases=phases,
             materials=materials,
+            composite=composite,
             **{
                 name: parts[name]
                 for name in (

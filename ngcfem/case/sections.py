@@ -8,9 +8,10 @@ messages and the JSON schema show. What concerns more than one key is checked in
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from ngcfem.case.values import (
+    LARGEST_COUNT,
     CellSize,
     Count,
     CountOrNone,
@@ -34,9 +35,21 @@ Law = Literal["elastic", "j2", "drucker-prager"]
 
 
 class StatisticsSection(Section):
-    """Statistics of the microstructure: a file, or the content of one inline."""
+    """Statistics of the microstructure: the name of a file, or its content inline.
 
-    file: str = Field(description="Statistics file (JSON), relative to the case file.")
+    What is inline has the schema of the statistics file and is checked by it.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    file: str | None = Field(
+        default=None, description="Statistics file (JSON), relative to the case file."
+    )
+
+    @property
+    def inline(self) -> dict[str, Any]:
+        """The sections of a statistics file that stand in the case itself."""
+        return dict(self.model_extra or {})
 
 
 class _MicrostructureSection(Section):
@@ -46,7 +59,9 @@ class _MicrostructureSection(Section):
 class CompositeSection(_MicrostructureSection):
     """What the kinds made from statistics have in common."""
 
-    n_grains: Count = Field(default=8, description="Number of glassy grains in the cell.")
+    n_grains: int = Field(
+        default=8, ge=2, le=LARGEST_COUNT, description="Number of glassy grains in the cell."
+    )
     cell_aspect: Triple = Field(
         default=(1.0, 1.0, 1.0),
         description="Relative edge lengths of the cell; only [1, 1, 1] now.",

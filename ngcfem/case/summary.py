@@ -72,10 +72,12 @@ def remarks_on(case: Case) -> list[str]:
     softening = [p.name for p in case.phases if softens(p.law, p.parameters)]
     if softening and case.solver.mesh_dependent:
         remarks.append(
-            f"{', '.join(softening)} soften without an internal length: the results depend on the "
-            "mesh"
+            f"softening without an internal length ({', '.join(softening)}): the results depend "
+            "on the mesh"
         )
-    if case.load.kinematics == "small" and _largest_strain(case) > SMALL_STRAIN_LIMIT:
+    if case.load.kinematics == "small" and _largest_strain(case) > SMALL_STRAIN_LIMIT * (
+        1.0 + 1e-9
+    ):
         remarks.append(
             f'small kinematics beyond {SMALL_STRAIN_LIMIT:g} strain: consider kinematics = "finite"'
         )

@@ -24,4 +24,4 @@ def test_remarks(load):
         ),
         ("[load]\n", "[solver]\nmesh_dependent = true\n[load]\n"),
     )
-    assert ["grain soften" in remark for remark in remarks_on(softening)] == [True]
+    assert ["internal length (grain)" in remark for remark in remarks_on(softening)] == [True]
