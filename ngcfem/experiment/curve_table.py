@@ -10,7 +10,7 @@ import numpy as np
 
 from ngcfem.errors import Finding, InputError
 from ngcfem.quantities import FloatArray
-from ngcfem.results.curve import StrainMeasure, StressMeasure
+from ngcfem.results.measures import StrainMeasure, StressMeasure
 
 Measure = Literal["force-displacement", "engineering", "true"]
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ngcfem.quantities import Provenance
-from ngcfem.results.curve import StrainMeasure, StressMeasure, StressStrainCurve
+from ngcfem.results.curve import StressStrainCurve
+from ngcfem.results.measures import StrainMeasure, StressMeasure
 
 Bound = Literal["none", "lower", "upper"]
 FeatureKind = Literal[

@@ -11,7 +11,8 @@ from ngcfem.errors import Finding, InputError
 from ngcfem.experiment.curve_table import MeasuredTable, read_measured_table
 from ngcfem.experiment.pillar import Feature, PillarData, ReferenceMaterial, Systematic
 from ngcfem.quantities import Provenance
-from ngcfem.results.curve import StrainMeasure, StressMeasure, StressStrainCurve
+from ngcfem.results.curve import StressStrainCurve
+from ngcfem.results.measures import StrainMeasure, StressMeasure
 
 _Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ngcfem.report.colours import phase_colours
+from ngcfem.report.comparison_section import comparison_section
 from ngcfem.report.figures import draw_curve, draw_health, draw_phases
 from ngcfem.report.page import (
     Content,
@@ -20,7 +21,6 @@ from ngcfem.report.page import (
 )
 from ngcfem.report.pictures import Pictures, draw_pictures
 from ngcfem.report.result_sections import (
-    comparison_section,
     cost_section,
     health_section,
     phase_section,
@@ -34,7 +34,7 @@ from ngcfem.report.setup_sections import (
     problem_section,
 )
 from ngcfem.results.atomic import write_bytes_atomically, write_text_atomically
-from ngcfem.results.curve import StressMeasure
+from ngcfem.results.measures import StressMeasure
 
 _STATES: dict[str, tuple[str, Level]] = {
     "created": ("not started", "warning"),

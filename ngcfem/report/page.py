@@ -125,6 +125,24 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def fixed(value: float | None, digits: int) -> Content:
+    """Write a number with a fixed number of decimals.
+
+    Parameters
+    ----------
+    value : float or None
+        The number.
+    digits : int
+        Decimals.
+
+    Returns
+    -------
+    str or None
+        None for None.
+    """
+    return None if value is None else f"{float(value):.{digits}f}"
+
+
 def element(tag: str, content: Content | Sequence[Content] = "", css: str = "") -> Markup:
     """Wrap content in a tag.
 

@@ -165,6 +165,26 @@ def plain(value: Any) -> Any:
     raise TypeError(f"no JSON form for {type(value).__name__}: {value!r}")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, forgivingly.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+
+    Returns
+    -------
+    dict
+        Its content; empty if the file is missing or holds no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def _write_plainly(path: Path, content: bytes) -> None:
     with open(path, "wb") as stream:
         stream.write(content)

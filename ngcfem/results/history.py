@@ -12,13 +12,9 @@ import numpy as np
 from ngcfem.errors import Finding, InputError
 from ngcfem.quantities import AXIS_INDEX, Axis, BoolArray, FloatArray, IntArray, Kinematics
 from ngcfem.results.atomic import write_text_atomically
-from ngcfem.results.curve import (
-    StrainMeasure,
-    StressMeasure,
-    StressStrainCurve,
-    axial_measures,
-)
+from ngcfem.results.curve import StressStrainCurve
 from ngcfem.results.increment import Increment
+from ngcfem.results.measures import StrainMeasure, StressMeasure, axial_measures
 
 _SCALARS = (
     "increment",

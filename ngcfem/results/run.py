@@ -2,7 +2,6 @@
 
 import datetime
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal, Self, get_args
 
 from ngcfem.errors import Finding, InputError
 from ngcfem.results.atomic import (
+    read_json,
     write_bytes_atomically,
     write_json_atomically,
     write_text_atomically,
@@ -427,26 +427,6 @@ def hash_of(text: str, inputs: Sequence[Path] = ()) -> str:
     """
     contents = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs)
     return hashlib.sha256("\n".join([text, *contents]).encode("utf-8")).hexdigest()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object, forgivingly.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-
-    Returns
-    -------
-    dict
-        Its content; empty if the file is missing or holds no JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def now() -> str:

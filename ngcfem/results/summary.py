@@ -7,8 +7,9 @@ import numpy as np
 
 from ngcfem.quantities import AXIS_INDEX, Axis, FloatArray, Kinematics
 from ngcfem.results.atomic import plain
-from ngcfem.results.curve import YIELD_OFFSET, StressMeasure, StressStrainCurve
+from ngcfem.results.curve import YIELD_OFFSET, StressStrainCurve
 from ngcfem.results.increment import Increment
+from ngcfem.results.measures import StressMeasure
 
 STRAINS_OF_INTEREST: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 SUMMARY_VERSION = 1

@@ -10,7 +10,8 @@ import pytest
 from ngcfem.experiment.compare import compare_with_pillar
 from ngcfem.experiment.pillar import Feature, PillarData, Systematic
 from ngcfem.experiment.pillar_file import read_pillar_data
-from ngcfem.results.curve import StrainMeasure, StressMeasure, StressStrainCurve
+from ngcfem.results.curve import StressStrainCurve
+from ngcfem.results.measures import StrainMeasure, StressMeasure
 
 SHIPPED = Path(__file__).parents[3] / "cases" / "data" / "fe90sc10_pillar.toml"
 TRUE = (StrainMeasure.TRUE, StressMeasure.VOLUME_CONSERVING_TRUE)

@@ -7,7 +7,7 @@ import pytest
 
 from ngcfem.errors import InputError
 from ngcfem.experiment.pillar_file import read_pillar_data
-from ngcfem.results.curve import StrainMeasure, StressMeasure
+from ngcfem.results.measures import StrainMeasure, StressMeasure
 
 SHIPPED = Path(__file__).parents[3] / "cases" / "data" / "fe90sc10_pillar.toml"
 
