@@ -169,11 +169,14 @@ def finite_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
         squares, vectors = symmetric_eigen(stretch)
         logarithms = jnp.log(jnp.maximum(jnp.stack(squares), 1e-300))
         strain = (0.5 * logarithms[0], 0.5 * logarithms[1], 0.5 * logarithms[2])
+        strain, vectors = _computed_once((strain, vectors))
         result, slopes = _evaluate(
             law, strain, internal, parameter_vector, time_increment_s, viscosity_gpa_s, with_tangent
         )
         columns = [[row[a] for row in vectors] for a in range(3)]
-        pulled = [[_dot(inverse[3 * j : 3 * j + 3], v) for v in columns] for j in range(3)]
+        pulled = _computed_once(
+            [[_dot(inverse[3 * j : 3 * j + 3], v) for v in columns] for j in range(3)]
+        )
         tau = result.kirchhoff_stress
         nominal = _weighted(vectors, tau, pulled)
         stress = jnp.stack([nominal[i][j] for i in range(3) for j in range(3)], axis=1)
@@ -237,7 +240,7 @@ def small_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
         if law.has_plastic_strain:
             trial = [total[k] - state[:, k] for k in range(6)]
             internal = tuple(state[:, k] for k in range(6, state.shape[1]))
-        strain, vectors = symmetric_eigen(trial)
+        strain, vectors = _computed_once(symmetric_eigen(trial))
         result, slopes = _evaluate(
             law, strain, internal, parameter_vector, time_increment_s, viscosity_gpa_s, with_tangent
         )
@@ -257,6 +260,11 @@ def small_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
         return _sealed(stress, tangent, new_state, status, state)
 
     return kernel
+
+
+def _computed_once[T](values: T) -> T:
+    """Keep XLA from computing a stage anew for each of its many consumers."""
+    return lax.optimization_barrier(values)
 
 
 def _determinant(f: jax.Array) -> jax.Array:
@@ -318,11 +326,11 @@ def _evaluate(
         return result.kirchhoff_stress, result
 
     if not with_tangent:
-        return at_points(strain)[1], []
+        return _computed_once(at_points(strain)[1]), []
     _, linear, result = jax.linearize(at_points, strain, has_aux=True)
     one, zero = jnp.ones_like(strain[0]), jnp.zeros_like(strain[0])
     columns = [linear(seed) for seed in ((one, zero, zero), (zero, one, zero), (zero, zero, one))]
-    return result, [[columns[c][a] for c in range(3)] for a in range(3)]
+    return _computed_once((result, [[columns[c][a] for c in range(3)] for a in range(3)]))
 
 
 def _divided_difference(
@@ -377,6 +385,7 @@ def _turn_back(coefficients: Coefficients, vectors: Matrix, pulled: Matrix) -> j
     middle = jnp.stack(
         [coefficients.get((a, b, c, d), zero) for a, b in indices for c, d in indices], axis=1
     ).reshape(-1, 9, 9)
+    middle = _computed_once(middle)
     # Small stacks and a broadcast product: stacking the 81 products is three times slower.
     current = jnp.stack([vectors[i][a] for i, a in indices], axis=1).reshape(-1, 3, 1, 3, 1)
     reference = jnp.stack([pulled[j][b] for j, b in indices], axis=1).reshape(-1, 1, 3, 1, 3)

@@ -13,7 +13,7 @@ from ngcfem.constitutive.elasticity import (
 from ngcfem.constitutive.hardening import yield_strength
 from ngcfem.constitutive.law import Law, Principal, PrincipalUpdate, Scalar, Step
 from ngcfem.constitutive.local_solve import LocalSolution, solve_decreasing
-from ngcfem.constitutive.xla import jax, jnp
+from ngcfem.constitutive.xla import jax, jnp, lax
 
 EQUIVALENT_PLASTIC_STRAIN = "equivalent_plastic_strain"
 
@@ -314,9 +314,9 @@ class DruckerPrager(Law):
             sensitivity=jnp.where(rate_dependent, parameters.rate_sensitivity, 1.0),
             parameters=parameters,
         )
-        independent = _rate_independent_flow(cone, jnp.logical_not(rate_dependent))
-        power = _rate_dependent_flow(cone, rate_dependent)
-        flow = jnp.where(rate_dependent, power.root, independent.root)
+        # The choice is the same at every point: only one of the two is evaluated.
+        solution = lax.cond(rate_dependent, _rate_dependent_flow, _rate_independent_flow, cone)
+        flow = solution.root
         deviatoric = _deviatoric_flow(flow, cone)
         flows = flow > 0.0
         safe_mises = jnp.where(flows & (trial_mises > 0.0), trial_mises, 1.0)
@@ -326,7 +326,7 @@ class DruckerPrager(Law):
             kirchhoff_stress=combine(bulk * elastic_volume, 2.0 * shear * kept, deviator),
             elastic_strain=combine(elastic_volume / 3.0, kept, deviator),
             internal_variables=(kappa + deviatoric,),
-            status=jnp.maximum(independent.status, power.status),
+            status=solution.status,
         )
 
 
@@ -341,7 +341,7 @@ def _stress_scale(cone: _Cone) -> Scalar:
     return cone.mises / math.sqrt(3.0) + friction * jnp.abs(cone.pressure) + strength
 
 
-def _rate_independent_flow(cone: _Cone, wanted: Scalar) -> LocalSolution:
+def _rate_independent_flow(cone: _Cone) -> LocalSolution:
     def residual(flow: Scalar, cone: _Cone) -> Scalar:
         return _cone_residual(flow, jnp.ones_like(flow), cone)
 
@@ -353,12 +353,12 @@ def _rate_independent_flow(cone: _Cone, wanted: Scalar) -> LocalSolution:
         upper=_largest_flow(cone),
         guess=zero,
         arguments=cone,
-        active=wanted & (residual(zero, cone) > _ON_YIELD_SURFACE * scale),
+        active=residual(zero, cone) > _ON_YIELD_SURFACE * scale,
         tolerance=_LOCAL_TOLERANCE * scale,
     )
 
 
-def _rate_dependent_flow(cone: _Cone, wanted: Scalar) -> LocalSolution:
+def _rate_dependent_flow(cone: _Cone) -> LocalSolution:
     """Root in z = ln r, between bounds that follow from the largest and smallest resistance."""
 
     def residual(logarithmic_rate: Scalar, cone: _Cone) -> Scalar:
@@ -369,7 +369,7 @@ def _rate_dependent_flow(cone: _Cone, wanted: Scalar) -> LocalSolution:
     scale = _stress_scale(cone)
     constants = cone.parameters
     trial = _cone_residual(zero, zero, cone)
-    active = wanted & (trial > _ON_YIELD_SURFACE * scale)
+    active = trial > _ON_YIELD_SURFACE * scale
     stress = jnp.where(active, trial, 1.0)
     most = jnp.where(active, _largest_flow(cone), 1.0)
     factor = _compression_factor(constants)
