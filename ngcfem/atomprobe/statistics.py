@@ -3,188 +3,51 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
+from ngcfem.atomprobe.statistics_sections import (
+    AtomicVolumes,
+    Composition,
+    Crystals,
+    Grains,
+    Interface,
+    Quantity,
+    Resolution,
+    ScRich,
+    Source,
+    State,
+    StatisticsSection,
+    VolumeFractions,
+)
 from ngcfem.errors import Finding, InputError
-from ngcfem.quantities import Provenance
 
 STATISTICS_SCHEMA_VERSION = 1
 _COMPOSITION_CLOSURE_AT_PERCENT = 0.5
 _FRACTION_CLOSURE = 0.02
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Quantity(_Section):
-    """One number of the file: value, 95 % interval, and where it comes from.
-
-    Parameters
-    ----------
-    value : float
-        The number.
-    lo95, hi95 : float, optional
-        Ends of the 95 % interval, both or none.
-    n : int, optional
-        Number of observations behind it.
-    unit : str
-        Unit; each key of the file allows one.
-    method : str
-        How it was found.
-    parameters : mapping of str to number, text or truth value
-        Parameters of the method.
-    provenance : str
-        measured, paper, literature, assumed, calibrated or synthetic.
-    reference : str
-        Source; needed for the provenances paper and literature.
-    """
-
-    value: float
-    lo95: float | None = None
-    hi95: float | None = None
-    n: Annotated[int, Field(ge=1)] | None = None
-    unit: str
-    method: str = ""
-    parameters: dict[str, float | str | bool] = Field(default_factory=dict)
-    provenance: Provenance
-    reference: str = ""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Quantity":
-        if (self.lo95 is None) != (self.hi95 is None):
-            raise ValueError("give both lo95 and hi95, or none")
-        if self.lo95 is not None and self.hi95 is not None:
-            if not self.lo95 <= self.value <= self.hi95:
-                raise ValueError("the value must lie between lo95 and hi95")
-        if self.provenance in ("paper", "literature") and not self.reference:
-            raise ValueError(f"provenance {self.provenance} needs a reference")
-        return self
-
-
-class RegionComposition(_Section):
-    """Composition of one region in atomic percent."""
-
-    Fe: Quantity
-    Sc: Quantity
-    H: Quantity | None = None
-
-    def at_percent(self) -> dict[str, float]:
-        """Atomic percent by element."""
-        values = {"Fe": self.Fe.value, "Sc": self.Sc.value}
-        return values if self.H is None else {**values, "H": self.H.value}
-
-
-class Composition(_Section):
-    """Compositions of the whole and of the four regions."""
-
-    bulk: RegionComposition
-    nanocrystal: RegionComposition | None = None
-    sc_rich: RegionComposition | None = None
-    interface: RegionComposition | None = None
-    grain: RegionComposition | None = None
-
-
-class VolumeFractions(_Section):
-    """Volumes of the regions over the whole volume."""
-
-    nanocrystal: Quantity | None = None
-    sc_rich: Quantity | None = None
-    interface: Quantity | None = None
-    grain: Quantity | None = None
-
-
-class Crystals(_Section):
-    """Size and place of the crystals."""
-
-    diameter_mean: Quantity
-    diameter_variation: Quantity
-    number_density: Quantity | None = None
-    aspect_ratio: Quantity | None = None
-    sphericity: Quantity | None = None
-    nearest_neighbour_distance: Quantity | None = None
-    surface_distance: Quantity | None = None
-    contact_fraction: Quantity | None = None
-
-
-class ScRich(_Section):
-    """Sc-rich regions, as caps on crystals."""
-
-    share_of_crystals: Quantity
-    thickness: Quantity
-    contact_half_angle: Quantity
-    radius: Quantity | None = None
-    offset: Quantity | None = None
-
-
-class Grains(_Section):
-    """Size of the grains, each with its half of the network."""
-
-    equivalent_diameter: Quantity
-    diameter_variation: Quantity
-    lineal_intercept: Quantity | None = None
-    sphericity: Quantity | None = None
-    anisotropy: Quantity | None = None
-
-
-class Interface(_Section):
-    """The network between the grains."""
-
-    thickness: Quantity
-    area_density: Quantity | None = None
-    gibbs_excess_sc: Quantity | None = None
-    gibbs_excess_h: Quantity | None = None
-
-
-class AtomicVolumes(_Section):
-    """Volume per atom of each element."""
-
-    Fe: Quantity
-    Sc: Quantity
-    H: Quantity | None = None
-
-
-class Source(_Section):
-    """The atom probe data set behind measured numbers."""
-
-    files_sha256: dict[str, str] = Field(default_factory=dict)
-    n_ions: Quantity
-    ranged_fraction: Quantity
-    volume: Quantity
-    efficiency: Quantity | None = None
-
-
-class Resolution(_Section):
-    """What the reconstruction can resolve."""
-
-    kernel_sigma: Quantity
-    smallest_detectable_radius: Quantity
-
-
-class State(_Section):
-    """Deformation of the material the statistics were taken from."""
-
-    true_strain: Quantity
-
-
-class StatisticsFile(_Section):
+class StatisticsFile(StatisticsSection):
     """The statistics file."""
 
-    schema_version: Literal[1]
-    title: str
-    notes: list[str] = Field(default_factory=list)
-    composition: Composition
-    atomic_volumes: AtomicVolumes
-    volume_fractions: VolumeFractions | None = None
-    grains: Grains | None = None
-    interface: Interface | None = None
-    crystals: Crystals | None = None
-    sc_rich: ScRich | None = None
-    source: Source | None = None
-    resolution: Resolution | None = None
-    state: State | None = None
+    schema_version: Literal[1] = Field(description="Version of this schema.")
+    title: str = Field(description="Name of the material and state.")
+    notes: list[str] = Field(default_factory=list, description="Remarks on the whole.")
+    composition: Composition = Field(description="Compositions.")
+    atomic_volumes: AtomicVolumes = Field(description="Volume per atom.")
+    volume_fractions: VolumeFractions | None = Field(
+        default=None, description="Volume fractions of the regions."
+    )
+    grains: Grains | None = Field(default=None, description="Glassy grains.")
+    interface: Interface | None = Field(default=None, description="Network between the grains.")
+    crystals: Crystals | None = Field(default=None, description="Nanocrystals.")
+    sc_rich: ScRich | None = Field(default=None, description="Sc-rich regions.")
+    source: Source | None = Field(default=None, description="Data set behind measured numbers.")
+    resolution: Resolution | None = Field(
+        default=None, description="What the reconstruction can resolve."
+    )
+    state: State | None = Field(default=None, description="Deformation of the material measured.")
 
 
 _AT_PERCENT = ("at%", 0.0, 100.0)

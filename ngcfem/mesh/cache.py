@@ -11,7 +11,13 @@ from ngcfem.mesh.periodic_mesh import PeriodicMesh
 
 
 def cache_directory() -> Path:
-    """Directory of the cache: ``$XDG_CACHE_HOME/ngcfem/meshes``, by default below ``~/.cache``."""
+    """Name the directory of the cache.
+
+    Returns
+    -------
+    Path
+        ``$XDG_CACHE_HOME/ngcfem/meshes``, by default below ``~/.cache``.
+    """
     base = os.environ.get("XDG_CACHE_HOME", "")
     # the specification says that a relative path is to be ignored
     root = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"

@@ -87,7 +87,22 @@ def boundary_nodes(cells: IntArray) -> IntArray:
 
 
 def components_of_pairs(pairs: IntArray, number: int) -> tuple[int, IntArray]:
-    """Number of the connected components of ``number`` items joined by pairs, and each item's."""
+    """Collect items joined by pairs into classes.
+
+    Parameters
+    ----------
+    pairs : ndarray of int, shape (k, 2)
+        Joined items.
+    number : int
+        Number of items.
+
+    Returns
+    -------
+    count : int
+        Number of classes.
+    label : ndarray of int, shape (number,)
+        Class of each item.
+    """
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(number, number))
     count, label = connected_components(graph, directed=False)
     return int(count), label.astype(np.int64)

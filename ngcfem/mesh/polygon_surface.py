@@ -70,7 +70,20 @@ def merged_points(
 
 
 def clean_ring(labels: IntArray, corners: FloatArray) -> tuple[IntArray, FloatArray] | None:
-    """Drop repeated neighbours from a ring of merged corners; None if no polygon is left."""
+    """Drop repeated neighbours from a ring of merged corners.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (k,)
+        Merged point of each corner.
+    corners : ndarray, shape (k, 3)
+        Positions in nm.
+
+    Returns
+    -------
+    tuple of two ndarrays, or None
+        Labels and corners that are left; None if they are no polygon.
+    """
     keep = labels != np.roll(labels, 1)
     labels, corners = labels[keep], corners[keep]
     if len(labels) < 3 or len(np.unique(labels)) != len(labels):
@@ -154,7 +167,20 @@ def _on_edge(start: FloatArray, end: FloatArray, fraction: float) -> FloatArray:
 
 
 def joined(parts: list[MeshedPolygon]) -> tuple[FloatArray, IntArray]:
-    """Join polygons into one surface by merging nodes at the same place."""
+    """Join polygons into one surface by merging nodes at the same place.
+
+    Parameters
+    ----------
+    parts : list of MeshedPolygon
+        The polygons.
+
+    Returns
+    -------
+    points : ndarray, shape (n, 3)
+        Nodes in nm.
+    triangles : ndarray of int, shape (m, 3)
+        Vertex numbers.
+    """
     points = np.concatenate([part.points for part in parts])
     first = np.concatenate([[0], np.cumsum([len(part.points) for part in parts])[:-1]])
     triangles = np.concatenate(

@@ -38,7 +38,20 @@ def _icosahedron_triangles() -> IntArray:
 
 
 def oriented_outwards(points: FloatArray, triangles: IntArray) -> IntArray:
-    """Triangles of a surface around the origin, turned so that their normals point outwards."""
+    """Turn the triangles of a surface around the origin so that their normals point outwards.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 3)
+        Vertices.
+    triangles : ndarray of int, shape (m, 3)
+        Vertex numbers.
+
+    Returns
+    -------
+    ndarray of int, shape (m, 3)
+        Vertex numbers in the new order.
+    """
     a, b, c = (points[triangles[:, k]] for k in range(3))
     inwards = np.einsum("ij,ij->i", a, np.cross(b, c)) < 0.0
     turned = triangles.copy()
@@ -124,5 +137,20 @@ def geodesic_sphere(radius_nm: float, size_nm: float) -> tuple[FloatArray, IntAr
 
 
 def scaled_to_volume(points: FloatArray, triangles: IntArray, volume_nm3: float) -> FloatArray:
-    """Scale a closed surface about the origin so that it encloses a given volume."""
+    """Scale a closed surface about the origin so that it encloses a given volume.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 3)
+        Vertices in nm.
+    triangles : ndarray of int, shape (m, 3)
+        Vertex numbers, normals outwards.
+    volume_nm3 : float
+        Volume asked for.
+
+    Returns
+    -------
+    ndarray, shape (n, 3)
+        Scaled vertices.
+    """
     return points * (volume_nm3 / enclosed_volume(points, triangles)) ** (1.0 / 3.0)

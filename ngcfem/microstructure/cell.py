@@ -145,7 +145,13 @@ class PeriodicCell:
         return float(abs(np.linalg.det(self.lattice)))
 
     def to_json(self) -> str:
-        """Write the cell as JSON text from which ``cell_from_json`` rebuilds it exactly."""
+        """Write the cell as JSON text from which ``cell_from_json`` rebuilds it exactly.
+
+        Returns
+        -------
+        str
+            JSON text.
+        """
         document = {
             "schema_version": CELL_SCHEMA_VERSION,
             "kind": self.kind,

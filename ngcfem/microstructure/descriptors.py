@@ -71,7 +71,18 @@ class DescriptorReport:
         return all(descriptor.accepted for descriptor in self.descriptors)
 
     def by_name(self, name: str) -> Descriptor:
-        """Look a measure up by its name."""
+        """Look a measure up.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        Descriptor
+            The measure.
+        """
         return next(descriptor for descriptor in self.descriptors if descriptor.name == name)
 
 
@@ -95,9 +106,9 @@ def describe_cell(
     Notes
     -----
     The tolerances allow for what a cell of finite size cannot do: 1e-3 of a grain volume in the
-    tessellation, and in the mean crystal diameter one crystal more or less. The network thickness is
-    imposed; its volume over the area between the grains is given beside it (smaller, as the faces
-    share edges).
+    tessellation, and in the mean crystal diameter one crystal more or less. The network thickness
+    is imposed; its volume over the area between the grains is given beside it (smaller, as the
+    faces share edges).
     """
     fractions = geometric_fractions(cell)
     descriptors = [Descriptor("cell volume", "nm^3", None, cell.volume_nm3, None)]
@@ -205,7 +216,20 @@ def _mass_balance(
 
 
 def metal_percent(composition_at_percent: Mapping[str, float], element: str) -> float:
-    """Atomic percent of an element among the metals Fe and Sc."""
+    """Share of an element among the metals Fe and Sc.
+
+    Parameters
+    ----------
+    composition_at_percent : mapping of str to float
+        Atomic percent by element, hydrogen included.
+    element : {"Fe", "Sc"}
+        The element.
+
+    Returns
+    -------
+    float
+        Atomic percent of the metals.
+    """
     metals = composition_at_percent["Fe"] + composition_at_percent["Sc"]
     return 100.0 * composition_at_percent[element] / metals
 

@@ -200,8 +200,8 @@ def pack_crystals(
             volume = float((4.0 / 3.0 * np.pi * request.radii_nm**3).sum())
             raise RefusedError(
                 f"{len(outer)} crystals of {volume:.4g} nm^3 in all do not fit into the grains "
-                f"with gaps of {request.gap_nm:g} nm. Lower the crystal fraction or the cap thickness, "
-                "or use larger grains or another seed."
+                f"with gaps of {request.gap_nm:g} nm. Lower the crystal fraction or the cap "
+                "thickness, or use larger grains or another seed."
             )
         other = int(np.argmin(np.where(possible, held / capacity, np.inf)))
         members[other].append(crystal)

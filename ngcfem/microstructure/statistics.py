@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ngcfem.atomprobe.statistics import Composition, StatisticsFile, quantities_of
+from ngcfem.atomprobe.statistics import StatisticsFile, quantities_of
+from ngcfem.atomprobe.statistics_sections import Composition
 from ngcfem.errors import Finding, InputError
 
 _NEEDED = {

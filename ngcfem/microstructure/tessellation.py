@@ -71,7 +71,20 @@ class LaguerreCell:
     centroid: FloatArray
 
     def half_spaces(self, inset_nm: float = 0.0) -> tuple[FloatArray, FloatArray]:
-        """Normals (k, 3) and offsets (k,) of the faces, moved inwards by ``inset_nm``."""
+        """Give the half-spaces whose intersection is the cell.
+
+        Parameters
+        ----------
+        inset_nm : float
+            Distance by which the faces are moved inwards.
+
+        Returns
+        -------
+        normals : ndarray, shape (k, 3)
+            Unit normals, outwards.
+        offsets : ndarray, shape (k,)
+            Inside is where normal . x <= offset.
+        """
         normals = np.array([facet.normal for facet in self.facets])
         offsets = np.array([facet.offset_nm for facet in self.facets])
         return normals, offsets - inset_nm

@@ -1,0 +1,223 @@
+"""Sections of the statistics file, made of quantities with unit, interval and provenance."""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ngcfem.quantities import Provenance
+
+
+class StatisticsSection(BaseModel):
+    """Common rules of every section: strict types, no unknown keys, finite numbers, frozen."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Quantity(StatisticsSection):
+    """One number of the file: value, 95 % interval, and where it comes from.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    lo95, hi95 : float, optional
+        Ends of the 95 % interval, both or none.
+    n : int, optional
+        Number of observations behind it.
+    unit : str
+        Unit; each key of the file allows one.
+    method : str
+        How it was found.
+    parameters : mapping of str to number, text or truth value
+        Parameters of the method.
+    provenance : str
+        measured, paper, literature, assumed, calibrated or synthetic.
+    reference : str
+        Source; needed for the provenances paper and literature.
+    """
+
+    value: float = Field(description="The number.")
+    lo95: float | None = Field(default=None, description="Lower end of the 95 % interval.")
+    hi95: float | None = Field(default=None, description="Upper end of the 95 % interval.")
+    n: int | None = Field(
+        default=None, ge=1, description="Number of observations behind the value."
+    )
+    unit: str = Field(description="Unit; each key allows one.")
+    method: str = Field(default="", description="How the value was found.")
+    parameters: dict[str, float | str | bool] = Field(
+        default_factory=dict, description="Parameters of the method."
+    )
+    provenance: Provenance = Field(description="Where the value comes from.")
+    reference: str = Field(
+        default="", description="Source; needed for the provenances paper and literature."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Quantity":
+        if (self.lo95 is None) != (self.hi95 is None):
+            raise ValueError("give both lo95 and hi95, or none")
+        low = self.value if self.lo95 is None else self.lo95
+        high = self.value if self.hi95 is None else self.hi95
+        if not low <= self.value <= high:
+            raise ValueError("the value must lie between lo95 and hi95")
+        if self.provenance in ("paper", "literature") and not self.reference:
+            raise ValueError(f"provenance {self.provenance} needs a reference")
+        return self
+
+
+class RegionComposition(StatisticsSection):
+    """Composition of one region in atomic percent."""
+
+    Fe: Quantity = Field(description="Iron, at%.")
+    Sc: Quantity = Field(description="Scandium, at%.")
+    H: Quantity | None = Field(default=None, description="Hydrogen, at%.")
+
+    def at_percent(self) -> dict[str, float]:
+        """Give the composition as plain numbers.
+
+        Returns
+        -------
+        dict of str to float
+            Atomic percent by element.
+        """
+        values = {"Fe": self.Fe.value, "Sc": self.Sc.value}
+        return values if self.H is None else {**values, "H": self.H.value}
+
+
+class Composition(StatisticsSection):
+    """Compositions of the whole and of the four regions."""
+
+    bulk: RegionComposition = Field(description="The whole material.")
+    nanocrystal: RegionComposition | None = Field(
+        default=None, description="Region I, the Fe nanocrystals."
+    )
+    sc_rich: RegionComposition | None = Field(
+        default=None, description="Region II, the Sc-rich glass beside the crystals."
+    )
+    interface: RegionComposition | None = Field(
+        default=None, description="Region III, the network between the grains."
+    )
+    grain: RegionComposition | None = Field(
+        default=None, description="Region IV, the glassy grains."
+    )
+
+
+class VolumeFractions(StatisticsSection):
+    """Volumes of the regions over the whole volume."""
+
+    nanocrystal: Quantity | None = Field(default=None, description="Region I, of the whole volume.")
+    sc_rich: Quantity | None = Field(default=None, description="Region II, of the whole volume.")
+    interface: Quantity | None = Field(default=None, description="Region III, of the whole volume.")
+    grain: Quantity | None = Field(default=None, description="Region IV, of the whole volume.")
+
+
+class Crystals(StatisticsSection):
+    """Size and place of the crystals."""
+
+    diameter_mean: Quantity = Field(description="Arithmetic mean of the equivalent diameter, nm.")
+    diameter_variation: Quantity = Field(
+        description="Standard deviation of the diameter over its mean."
+    )
+    number_density: Quantity | None = Field(
+        default=None, description="Crystals per volume, nm^-3, corrected for edges and recall."
+    )
+    aspect_ratio: Quantity | None = Field(
+        default=None, description="Mean ratio of the longest to the shortest axis."
+    )
+    sphericity: Quantity | None = Field(default=None, description="Mean sphericity.")
+    nearest_neighbour_distance: Quantity | None = Field(
+        default=None, description="Mean distance to the nearest centre, nm."
+    )
+    surface_distance: Quantity | None = Field(
+        default=None,
+        description="Mean distance to the nearest surface, nm; negative where they overlap.",
+    )
+    contact_fraction: Quantity | None = Field(
+        default=None, description="Share of the crystals that touch another one."
+    )
+
+
+class ScRich(StatisticsSection):
+    """Sc-rich regions, as caps on crystals."""
+
+    share_of_crystals: Quantity = Field(
+        description="Share of the crystals, by number, that carry a Sc-rich cap."
+    )
+    thickness: Quantity = Field(description="Radial thickness of a cap, nm.")
+    contact_half_angle: Quantity = Field(
+        description="Polar angle of the rim of a cap from the centre of its crystal, degrees."
+    )
+    radius: Quantity | None = Field(default=None, description="Equivalent radius of a region, nm.")
+    offset: Quantity | None = Field(
+        default=None,
+        description="Distance from the centre of the crystal to that of the region, nm.",
+    )
+
+
+class Grains(StatisticsSection):
+    """Size of the grains, each with its half of the network."""
+
+    equivalent_diameter: Quantity = Field(
+        description="Mean diameter of the sphere of the same volume, nm."
+    )
+    diameter_variation: Quantity = Field(
+        description="Standard deviation of that diameter over its mean."
+    )
+    lineal_intercept: Quantity | None = Field(
+        default=None, description="Mean lineal intercept, nm."
+    )
+    sphericity: Quantity | None = Field(default=None, description="Mean sphericity.")
+    anisotropy: Quantity | None = Field(
+        default=None,
+        description="Ratio of the lineal intercepts along and across the longest direction.",
+    )
+
+
+class Interface(StatisticsSection):
+    """The network between the grains."""
+
+    thickness: Quantity = Field(description="Thickness, nm.")
+    area_density: Quantity | None = Field(default=None, description="Area per volume, nm^-1.")
+    gibbs_excess_sc: Quantity | None = Field(
+        default=None, description="Gibbs excess of Sc, atomic fraction times nm."
+    )
+    gibbs_excess_h: Quantity | None = Field(
+        default=None, description="Gibbs excess of H, atomic fraction times nm."
+    )
+
+
+class AtomicVolumes(StatisticsSection):
+    """Volume per atom of each element."""
+
+    Fe: Quantity = Field(description="Iron, nm^3.")
+    Sc: Quantity = Field(description="Scandium, nm^3.")
+    H: Quantity | None = Field(
+        default=None, description="Hydrogen, nm^3; needed where a composition holds hydrogen."
+    )
+
+
+class Source(StatisticsSection):
+    """The atom probe data set behind measured numbers."""
+
+    files_sha256: dict[str, str] = Field(
+        default_factory=dict, description="SHA-256 of each input file."
+    )
+    n_ions: Quantity = Field(description="Number of ions.")
+    ranged_fraction: Quantity = Field(description="Share of the ions that are ranged.")
+    volume: Quantity = Field(description="Reconstructed volume, nm^3.")
+    efficiency: Quantity | None = Field(default=None, description="Detection efficiency.")
+
+
+class Resolution(StatisticsSection):
+    """What the reconstruction can resolve."""
+
+    kernel_sigma: Quantity = Field(
+        description="Standard deviation of the delocalization kernel, nm."
+    )
+    smallest_detectable_radius: Quantity = Field(
+        description="Radius under which crystals are lost, nm."
+    )
+
+
+class State(StatisticsSection):
+    """Deformation of the material the statistics were taken from."""
+
+    true_strain: Quantity = Field(description="True strain; negative in compression.")
