@@ -83,7 +83,9 @@ def test_parameters_of_the_sets(name, values):
 @pytest.mark.parametrize("name", ["fe90sc10_set_a", "fe90sc10_set_b", "demo"])
 def test_composites_are_compressed_to_the_strain_of_the_pillars(name):
     case = load_case(CASES / f"{name}.toml")
-    assert case.load.true_strain == -0.8
+    assert case.load.true_strain[-1] == -0.8
+    # Fine enough before yield, near 0.02, for a modulus and a 0.2 % offset.
+    assert 0.04 / case.load.increments[0] <= 0.005
     assert case.microstructure.n_grains == 8
     assert case.solver.grow is True
     assert case.solver.mesh_dependent is (name == "fe90sc10_set_b")
