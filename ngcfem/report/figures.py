@@ -166,7 +166,7 @@ def draw_health(course: Mapping[str, Any]) -> bytes:
         volume.axhline(0.0, color="black", linewidth=0.8)
         volume.set_ylabel("smallest det F [-]")
         volume.set_title("are elements still valid? (above 0)", loc="left")
-        volume.legend(loc="lower left")
+        volume.legend(loc="best")
         noise.plot(strain, _numbers(course["pressure_noise"]), color=MODEL, label="pressure noise")
         noise.plot(
             strain,

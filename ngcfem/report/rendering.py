@@ -20,7 +20,7 @@ _UP = np.array([0.0, 0.0, 1.0])
 _PLASTIC_STRAIN = "equivalent_plastic_strain [-]"
 _MISES_STRESS = "mises_stress [GPa]"
 # Shares of the height of a picture that are kept free: above, and below for the scale of colours.
-_TOP_SHARE, _BOTTOM_SHARE = 0.03, 0.15
+_TOP_SHARE, _BOTTOM_SHARE = 0.03, 0.18
 
 
 def main() -> int:
@@ -158,14 +158,15 @@ def _draw_field(
         ambient=0.6,
         diffuse=0.45,
         scalar_bar_args={
-            "title": title,
+            # The empty line keeps the title off the labels.
+            "title": f"{title}\n",
             "color": "black",
             "position_x": 0.24,
             "position_y": 0.01,
             "width": 0.62,
-            "height": 0.11,
-            "title_font_size": 34,
-            "label_font_size": 30,
+            "height": 0.15,
+            "title_font_size": 30,
+            "label_font_size": 26,
             "unconstrained_font_size": True,
             "n_labels": 5,
             "fmt": "%.2f",

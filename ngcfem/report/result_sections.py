@@ -25,6 +25,7 @@ from ngcfem.report.run_record import RunRecord
 _HILL_MANDEL_LIMIT = 1e-5
 _PRESSURE_NOISE_LIMIT = 0.1
 _VISCOUS_SHARE_LIMIT = 0.02
+_FEW_ELEMENTS = 1e-3
 _FILES = {
     "case.toml": "the case as it was given",
     "case.resolved.toml": "the case with every default and its provenance",
@@ -32,6 +33,7 @@ _FILES = {
     "summary.json": "results, health and cost, and their course over strain",
     "comparison.json": "the comparison with the pillar data",
     "cell.json": "the geometry of the cell",
+    "descriptors.json": "what the cell was asked to be, and is",
     "mesh.msh": "the mesh (Gmsh)",
     "mesh.json": "record and quality of the mesh",
     "fields/fields.pvd": "fields for ParaView",
@@ -264,8 +266,13 @@ def _health_rows(
             _judge_positive(summary.get("minimum_jacobian_vertices"), "warning"),
             "integration points alone would hide elements that fold at a corner"
             if first is None
-            else f"below 0 from a true strain of {float(first):.3f} on, in up to {inverted} of the "
-            "elements: do not read local fields there; averages hardly notice so few",
+            else f"below 0 from a true strain of {float(first):.3f} on, in up to "
+            f"{_count(inverted, summary.get('n_cells'))}: do not read local fields there"
+            + (
+                ""
+                if _is_few(inverted, summary.get("n_cells"))
+                else "; averages from there on are doubtful as well"
+            ),
         ),
         (
             "pressure noise at the end",
@@ -302,6 +309,16 @@ def _health_rows(
             )
         )
     return rows
+
+
+def _count(inverted: Any, cells: Any) -> str:
+    if not cells:
+        return f"{inverted} elements"
+    return f"{inverted} of {cells} elements ({100.0 * float(inverted) / float(cells):.2g} %)"
+
+
+def _is_few(inverted: Any, cells: Any) -> bool:
+    return bool(cells) and float(inverted) <= _FEW_ELEMENTS * float(cells)
 
 
 def _judge(value: Any, limit: Any) -> Content:

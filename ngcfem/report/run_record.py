@@ -23,7 +23,7 @@ class RunRecord:
     ----------
     path : Path
         The run directory.
-    status, case, cell, mesh, provenance, summary : mapping
+    status, case, cell, descriptors, mesh, provenance, summary : mapping
         Content of the files of these names (the case is the resolved one); empty if missing.
     history : History or None
         Content of curve.csv.
@@ -39,6 +39,7 @@ class RunRecord:
     status: Mapping[str, Any]
     case: Mapping[str, Any]
     cell: Mapping[str, Any]
+    descriptors: Mapping[str, Any]
     mesh: Mapping[str, Any]
     provenance: Mapping[str, Any]
     summary: Mapping[str, Any]
@@ -120,6 +121,7 @@ def read_run(directory: Path) -> RunRecord:
         status=run.status(),
         case=case,
         cell=documents["cell.json"],
+        descriptors=run.read_json("descriptors.json"),
         mesh=documents["mesh.json"],
         provenance=documents["provenance.json"],
         summary=summary,

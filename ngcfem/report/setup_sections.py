@@ -91,15 +91,26 @@ def problem_section(record: RunRecord) -> Markup:
     """
     parts: list[Content] = [element("p", describe_problem(record))]
     parts += [element("h3", "Phases and their share of the cell"), _phase_table(record)]
-    descriptors = list(_descriptors(record.cell))
+    descriptors = [*_descriptors(record.descriptors), *_descriptors(record.cell)]
     if descriptors:
         rows = [
-            (name, entry.get("target"), entry.get("achieved"), entry.get("unit", ""))
+            (
+                name,
+                entry.get("target"),
+                entry.get("achieved"),
+                entry.get("tolerance"),
+                entry.get("unit", ""),
+                _met(entry),
+            )
             for name, entry in descriptors
         ]
         parts += [
             element("h3", "Descriptors of the cell: asked for and made"),
-            table(("descriptor", "target", "achieved", "unit"), rows, numeric=(1, 2)),
+            table(
+                ("descriptor", "target", "achieved", "tolerance", "unit", ""),
+                rows,
+                numeric=(1, 2, 3),
+            ),
         ]
     balance = record.cell.get("mass_balance")
     if isinstance(balance, Mapping):
@@ -283,6 +294,14 @@ def _descriptors(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, 
     elif isinstance(node, list):
         for value in node:
             yield from _descriptors(value, path)
+
+
+def _met(entry: Mapping[str, Any]) -> Content:
+    target, achieved, tolerance = (entry.get(key) for key in ("target", "achieved", "tolerance"))
+    if target is None or achieved is None or tolerance is None:
+        return ""
+    met = abs(float(achieved) - float(target)) <= float(tolerance)
+    return badge("met", "good") if met else badge("missed", "bad")
 
 
 def _parameter_table(record: RunRecord) -> Markup:

@@ -157,6 +157,20 @@ def finished_run(tmp_path, compression):
                 },
             },
         )
+        run.write_json(
+            "descriptors.json",
+            {
+                "descriptors": [
+                    {
+                        "name": "Sc of all regions together",
+                        "unit": "at%",
+                        "target": 10.0,
+                        "achieved": 10.75,
+                        "tolerance": 0.5,
+                    }
+                ]
+            },
+        )
         writer = CurveWriter(run.curve_file, "z", "finite")
         for step in compression:
             writer.append(step)
@@ -206,6 +220,7 @@ def test_report_of_a_finished_run(run_with_fields):
         "grain diameter",
         "9.87",
         "difference_at_percent",
+        "Sc of all regions together 10 10.75 0.5 at% missed",
         "Young's modulus",
         "assumed [1]",
         "Of the 2 numbers given, 1 assumed, 1 literature.",
