@@ -40,6 +40,7 @@ from ngcfem.experiment.pillar_file import read_pillar_data
 from ngcfem.microstructure.cell import INCLUSION, MATRIX
 from ngcfem.microstructure.simple_cells import MINIMUM_SPHERE_GAP
 
+LARGEST_ELONGATION = 2.0
 STATISTICAL_KINDS: tuple[str, ...] = ("nanocomposite", "nanoglass", "glass")
 
 
@@ -144,22 +145,25 @@ def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
     micro = parts.microstructure
     if micro is None:
         return
-    if micro.kind in STATISTICAL_KINDS:
-        if parts.seed is None and "seed" not in parts.given[""]:
-            yield Finding(
-                parts.file,
-                "seed",
-                "nothing: the key is missing",
-                f"a whole number for the random {micro.kind}",
-                "add seed = 1 at the top of the file; the same seed gives the same cell",
-            )
-        if isinstance(micro, CompositeSection) and micro.cell_aspect != (1.0, 1.0, 1.0):
+    seeded = parts.seed is not None or "seed" in parts.given[""]
+    if micro.kind in STATISTICAL_KINDS and not seeded:
+        yield Finding(
+            parts.file,
+            "seed",
+            "nothing: the key is missing",
+            f"a whole number for the random {micro.kind}",
+            "add seed = 1 at the top of the file; the same seed gives the same cell",
+        )
+    if isinstance(micro, CompositeSection):
+        elongation = max(micro.cell_aspect) / min(micro.cell_aspect)
+        if elongation > LARGEST_ELONGATION:
             yield Finding(
                 parts.file,
                 "microstructure.cell_aspect",
                 shown(micro.cell_aspect),
-                "[1.0, 1.0, 1.0]: the tessellation makes cubes only in this version",
-                "delete the line",
+                f"edges that differ by a factor of {LARGEST_ELONGATION:g} at most: more elongated "
+                "cells have not been meshed",
+                "choose a less elongated cell",
             )
     if isinstance(micro, SphereSection):
         yield from _check_sphere(parts, micro)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ngcfem.atomprobe.statistics import StatisticsFile
 from ngcfem.case.sections import CaseDocument
 from ngcfem.constitutive.parameters import LAW_PARAMETERS, ParameterSpec
 
@@ -21,7 +22,10 @@ def case_json_schema() -> dict[str, Any]:
         parameters of the law that is written.
     """
     schema = _plain_words(CaseDocument.model_json_schema(mode="validation"))
-    definitions = schema["$defs"]
+    inline = _plain_words(StatisticsFile.model_json_schema(mode="validation"))
+    definitions = schema["$defs"] | inline.pop("$defs")
+    schema["$defs"] = definitions
+    definitions["StatisticsSection"] = _statistics(definitions["StatisticsSection"], inline)
     phase = definitions.pop("PhaseSection")
     schema["properties"]["phase"]["items"] = {
         "anyOf": [{"$ref": f"#/$defs/{_phase_name(law)}"} for law in LAW_PARAMETERS]
@@ -44,6 +48,21 @@ def case_json_schema_text() -> str:
         JSON text.
     """
     return json.dumps(case_json_schema(), indent=2) + "\n"
+
+
+def _statistics(named: Mapping[str, Any], inline: Mapping[str, Any]) -> dict[str, Any]:
+    """Either the name of a statistics file, or its content but for the version of its schema."""
+    properties = {
+        name: content for name, content in inline["properties"].items() if name != "schema_version"
+    }
+    required = [name for name in inline["required"] if name not in ("schema_version", "title")]
+    return {
+        "description": named["description"],
+        "anyOf": [
+            {**named, "additionalProperties": False, "required": ["file"]},
+            {**inline, "properties": properties, "required": required},
+        ],
+    }
 
 
 def _phase_name(law: str) -> str:

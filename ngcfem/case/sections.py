@@ -23,7 +23,6 @@ from ngcfem.case.values import (
     Positive,
     Section,
     SourcedValue,
-    Triple,
     is_number,
     refuse,
 )
@@ -62,9 +61,9 @@ class CompositeSection(_MicrostructureSection):
     n_grains: int = Field(
         default=8, ge=2, le=LARGEST_COUNT, description="Number of glassy grains in the cell."
     )
-    cell_aspect: Triple = Field(
+    cell_aspect: tuple[Positive, Positive, Positive] = Field(
         default=(1.0, 1.0, 1.0),
-        description="Relative edge lengths of the cell; only [1, 1, 1] now.",
+        description="Relative edge lengths of the cell; an elongated one frustrates bands less.",
     )
 
 

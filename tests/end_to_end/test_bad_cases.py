@@ -243,9 +243,9 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     "cell aspect": (
         LAMINATE,
-        'kind = "nanoglass"\ncell_aspect = [1.0, 1.0, 2.0]\n',
+        'kind = "nanoglass"\ncell_aspect = [1.0, 1.0, 2.5]\n',
         "microstructure.cell_aspect",
-        ("cubes only",),
+        ("factor of 2",),
     ),
     "plane strain": (
         'normal = "x"',

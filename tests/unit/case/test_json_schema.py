@@ -149,3 +149,13 @@ def test_editors_find_parameters_with_their_units():
     parameters = SCHEMA["$defs"]["Phase-j2"]["properties"]["parameters"]["anyOf"][1]["properties"]
     assert "GPa" in parameters["yield_strength_gpa"]["description"]
     assert "friction_coefficient" not in parameters
+
+
+def test_statistics_may_stand_in_the_case():
+    document = tomllib.loads((CASES / "nanoglass.toml").read_text())
+    content = json.loads((CASES / "data" / "fe90sc10_statistics.json").read_text())
+    del content["schema_version"]
+    assert errors({**document, "statistics": content}, SCHEMA) == []
+    assert errors({**document, "statistics": {**content, "grain": {}}}, SCHEMA)
+    assert errors({**document, "statistics": {**content, "file": "x.json"}}, SCHEMA)
+    assert errors({**document, "statistics": {}}, SCHEMA)
