@@ -8,8 +8,8 @@ import numpy as np
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.tensors import cauchy_stress, determinants, mises_stress, trace
 from ngcfem.quantities import FloatArray, Int32Array, IntArray, Kinematics
+from ngcfem.results.fields import VTK_FROM_DOLFINX
 
-DOLFINX_TO_VTK_TETRAHEDRON_10 = np.array([0, 1, 2, 3, 9, 6, 8, 7, 5, 4])
 EDGES_OF_DOLFINX_MIDSIDE_NODES = np.array([[2, 3], [1, 3], [1, 2], [0, 3], [0, 2], [0, 1]])
 
 
@@ -101,7 +101,7 @@ def take_snapshot(
     vertex_jacobian = determinants(vertex_gradient.reshape(-1, 9)).reshape(-1, 4)
     return FieldSnapshot(
         points=points,
-        cells=cells[:, DOLFINX_TO_VTK_TETRAHEDRON_10],
+        cells=cells[:, VTK_FROM_DOLFINX],
         point_data={"displacement [nm]": displacement},
         cell_data={
             "cauchy_stress [GPa]": mean_cauchy.reshape(-1, 3, 3),

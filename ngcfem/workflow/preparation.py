@@ -1,9 +1,9 @@
 """Cell and mesh of a case: made once on rank 0, written, and handed to every rank."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ngcfem.case.build import build_cell, build_mesh
+from ngcfem.case.build import build_cell, build_mesh, build_statistics
 from ngcfem.case.schema import Case
 from ngcfem.errors import raise_together
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
@@ -11,6 +11,11 @@ from ngcfem.mesh.quality import MeshQuality, mesh_quality
 from ngcfem.mesh.reading import read_written_mesh
 from ngcfem.mesh.writing import write_mesh
 from ngcfem.microstructure.cell import PeriodicCell
+from ngcfem.microstructure.descriptors import (
+    DescriptorReport,
+    describe_cell,
+    refuse_descriptors,
+)
 from ngcfem.microstructure.fractions import geometric_fractions
 from ngcfem.results.run import RunDirectory
 
@@ -32,14 +37,14 @@ class PreparedMesh:
 
 
 def write_cell_and_mesh(case: Case, run: RunDirectory) -> PreparedMesh:
-    """Make the cell and the mesh of a case and write both into a run directory.
+    """Make the cell and the mesh of a case and write both, with the descriptors of the cell.
 
     Parameters
     ----------
     case : Case
         A valid case.
     run : RunDirectory
-        Where cell.json, mesh.msh and mesh.json go.
+        Where cell.json, descriptors.json, mesh.msh and mesh.json go.
 
     Returns
     -------
@@ -55,11 +60,35 @@ def write_cell_and_mesh(case: Case, run: RunDirectory) -> PreparedMesh:
     """
     cell = build_cell(case)
     if cell is not None:
+        report = describe_cell(cell, build_statistics(case))
         run.write_text("cell.json", cell.to_json())
+        run.write_json("descriptors.json", descriptor_entries(report))
+        refuse_descriptors(report)
     mesh = build_mesh(case, cell)
     quality = quality_against_cell(mesh, cell)
     write_mesh(mesh, run.mesh_file, quality, origin=mesh_origin(case))
     return PreparedMesh(read_written_mesh(run.mesh_file), quality)
+
+
+def descriptor_entries(report: DescriptorReport) -> dict[str, Any]:
+    """Descriptors of a cell as plain JSON: target, achieved, tolerance and whether it is met.
+
+    Parameters
+    ----------
+    report : DescriptorReport
+        Measures of the cell.
+
+    Returns
+    -------
+    dict
+        Entries of descriptors.json.
+    """
+    return {
+        **asdict(report),
+        "descriptors": [
+            {**asdict(entry), "accepted": entry.accepted} for entry in report.descriptors
+        ],
+    }
 
 
 def quality_against_cell(mesh: PeriodicMesh, cell: PeriodicCell | None) -> MeshQuality:

@@ -10,12 +10,17 @@ from ngcfem.case.build import (
     build_load_path,
     build_materials,
     build_solver_options,
+    build_statistics,
 )
 from ngcfem.case.schema import Case
 from ngcfem.errors import Finding, InputError
 from ngcfem.experiment.compare import Comparison, compare_with_pillar
 from ngcfem.experiment.pillar_file import read_pillar_data
-from ngcfem.results.atomic import write_bytes_atomically, write_json_atomically
+from ngcfem.results.atomic import (
+    write_bytes_atomically,
+    write_json_atomically,
+    write_text_atomically,
+)
 from ngcfem.results.history import History, read_curve, write_curve
 from ngcfem.results.run import RunDirectory, default_run_directory
 from ngcfem.workflow.run import resume_run, run_case
@@ -57,7 +62,8 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
     RefusedError
         If the cell does not meet its statistics.
     """
-    from ngcfem.microstructure.fractions import geometric_fractions
+    from ngcfem.microstructure.descriptors import describe_cell, refuse_descriptors
+    from ngcfem.workflow.preparation import descriptor_entries
 
     cell = build_cell(case)
     if cell is None:
@@ -74,10 +80,17 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
         )
     path = directory or _stage_directory(case, "cell")
     path.mkdir(parents=True, exist_ok=True)
-    (path / "cell.json").write_text(cell.to_json(), encoding="utf-8")
-    fractions = geometric_fractions(cell)
+    report = describe_cell(cell, build_statistics(case))
+    write_text_atomically(path / "cell.json", cell.to_json())
+    write_json_atomically(path / "descriptors.json", descriptor_entries(report))
     lines = [f"{case.microstructure.kind}: {cell.volume_nm3:.6g} nm^3, written to {path}"]
-    lines += [f"  {name}: {100.0 * share:.2f} vol%" for name, share in fractions.items()]
+    lines += [
+        f"  {name}: {100.0 * share:.2f} vol%" for name, share in report.phase_fractions.items()
+    ]
+    for entry in report.descriptors:
+        target = "" if entry.target is None else f"  (target {entry.target:.5g})"
+        lines.append(f"  {entry.name}: {entry.achieved:.5g} {entry.unit}{target}")
+    refuse_descriptors(report)
     return "\n".join(lines)
 
 
