@@ -10,7 +10,7 @@ from mpi4py import MPI
 import numpy as np
 
 from ngcfem.constitutive.material import Material
-from ngcfem.errors import NotConvergedError
+from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.linear_solver import BorderedSolver
 from ngcfem.fem.material_points import MaterialPoints
@@ -35,6 +35,8 @@ STATUS_TEXT = {
     2: "an integration point is inverted (det F <= 0)",
     3: "a law returned a value that is not finite",
 }
+STATUS_RAISED = 9
+"""A law raised an exception on some rank; above every flag a law gives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,17 +303,23 @@ class PeriodicProblem:
         gradient += macroscopic.ravel()
         jacobian = determinants(gradient)
         stress = np.empty((space.number_of_points, 9))
-        status, asymmetry = self._points.evaluate(
-            gradient,
-            self._time_increment_s,
-            self.options.viscosity_gpa_s,
-            stress,
-            space.moduli,
-        )
+        error: Exception | None = None
+        try:
+            status, asymmetry = self._points.evaluate(
+                gradient,
+                self._time_increment_s,
+                self.options.viscosity_gpa_s,
+                stress,
+                space.moduli,
+            )
+        except Exception as raised:
+            error, status, asymmetry = raised, STATUS_RAISED, 0.0
         smallest = float(jacobian.min(initial=np.inf)) if self.kinematics == "finite" else 1.0
         worst = np.array([status, -smallest, asymmetry])
         self._comm.Allreduce(MPI.IN_PLACE, worst, op=MPI.MAX)
         status, inverse_smallest, asymmetry = worst
+        if status == STATUS_RAISED:
+            raise_together(self._comm, error)
         failure = STATUS_TEXT.get(int(status), "")
         if not failure and -inverse_smallest <= 0.0:
             failure = STATUS_TEXT[2]
