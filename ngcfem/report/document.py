@@ -154,7 +154,7 @@ def _picture_section(record: RunRecord, pictures: Pictures) -> Markup:
             )
         )
         captions = {
-            "rve_undeformed": "Undeformed, coloured by phase; the octant facing you is cut out, "
+            "rve_undeformed": "Undeformed, coloured by phase; the half facing you is cut away, "
             "and the lines are the edges of the elements.",
             "rve_deformed": "The same elements after the last snapshot, at the same scale.",
             "rve_plastic_strain": "Equivalent plastic strain there; 1 % of the elements lie beyond "

@@ -37,8 +37,7 @@ def main() -> int:
     pyvista.OFF_SCREEN = True
     grid = pyvista.read(request["snapshot"])
     directory = Path(request["directory"])
-    kept = _without_octant(np.asarray(grid.cell_centers().points))
-    body = grid.extract_cells(np.flatnonzero(kept))
+    body = _half(pyvista, grid)
     moved = body.copy()
     if "displacement [nm]" in body.point_data:
         moved.points = np.asarray(body.points) + np.asarray(body.point_data["displacement [nm]"])
@@ -106,15 +105,30 @@ class _Frame:
         plotter.close()
 
 
-def _without_octant(centres: np.ndarray) -> np.ndarray:
-    """Mark the cells outside the octant that looks at the camera."""
-    middle = (centres.min(axis=0) + centres.max(axis=0)) / 2.0
-    return ~np.all(centres > middle, axis=1)
+def _half(pyvista: Any, grid: Any) -> Any:
+    """Cut the half that faces the camera away, along a plane that holds the z axis.
+
+    The plane cuts the elements of the undeformed body; moved with the displacement it is the
+    material section, no longer flat. The elements are taken by their vertices into a grid of its
+    own: VTK 9.7 ends with a segmentation fault when it clips quadratic elements or a grid derived
+    from them.
+    """
+    corners = np.concatenate([cells[:, :4] for cells in grid.cells_dict.values()])
+    used, rows = np.unique(corners, return_inverse=True)
+    linear = pyvista.UnstructuredGrid(
+        {pyvista.CellType.TETRA: rows.reshape(-1, 4)}, np.asarray(grid.points)[used]
+    )
+    for name in grid.cell_data:
+        linear.cell_data[name] = np.asarray(grid.cell_data[name])
+    for name in grid.point_data:
+        linear.point_data[name] = np.asarray(grid.point_data[name])[used]
+    normal = (_TOWARDS_CAMERA[0], _TOWARDS_CAMERA[1], 0.0)
+    return linear.clip(normal=normal, origin=linear.center)
 
 
 def _surface(shape: Any) -> Any:
-    """Surface triangles between the vertices of the elements, with each element's cell data."""
-    return shape.linear_copy().extract_surface(algorithm="dataset_surface")
+    """Surface triangles of a half, with the cell data of the elements they belong to."""
+    return shape.extract_surface(algorithm="dataset_surface")
 
 
 def _draw_phases(

@@ -117,7 +117,7 @@ def problem_section(record: RunRecord) -> Markup:
         parts += [element("h3", "Mass balance"), facts(_flat(balance))]
     statistics = record.case.get("statistics")
     if isinstance(statistics, Mapping) and statistics:
-        parts += [element("h3", "Statistics"), facts(_flat(statistics))]
+        parts += [element("h3", "Statistics"), _statistics_table(record, statistics)]
     parts += [element("h3", "Laws and parameters"), _parameter_table(record)]
     load = record.case.get("load", {})
     if load:
@@ -294,6 +294,29 @@ def _descriptors(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, 
     elif isinstance(node, list):
         for value in node:
             yield from _descriptors(value, path)
+
+
+def _statistics_table(record: RunRecord, section: Mapping[str, Any]) -> Markup:
+    """Every number the cell was made from, with its interval and where it comes from."""
+    entries = record.descriptors.get("statistics")
+    if not isinstance(entries, list) or not entries:
+        return facts(_flat(section))
+    rows = []
+    for entry in entries:
+        low, high = entry.get("lo95"), entry.get("hi95")
+        interval = "" if low is None or high is None else f"{low:.4g} to {high:.4g}"
+        rows.append(
+            (
+                str(entry.get("key", "")),
+                entry.get("value"),
+                "" if entry.get("unit") == "1" else entry.get("unit", ""),
+                interval,
+                entry.get("provenance", ""),
+                entry.get("reference", ""),
+            )
+        )
+    head = ("number", "value", "unit", "95 % interval", "provenance", "source")
+    return table(head, rows, numeric=(1,))
 
 
 def _met(entry: Mapping[str, Any]) -> Content:

@@ -17,6 +17,7 @@ from ngcfem.microstructure.descriptors import (
     refuse_descriptors,
 )
 from ngcfem.microstructure.fractions import geometric_fractions
+from ngcfem.microstructure.statistics import CompositeStatistics
 from ngcfem.results.run import RunDirectory
 
 
@@ -60,9 +61,10 @@ def write_cell_and_mesh(case: Case, run: RunDirectory) -> PreparedMesh:
     """
     cell = build_cell(case)
     if cell is not None:
-        report = describe_cell(cell, build_statistics(case))
+        statistics = build_statistics(case)
+        report = describe_cell(cell, statistics)
         run.write_text("cell.json", cell.to_json())
-        run.write_json("descriptors.json", descriptor_entries(report))
+        run.write_json("descriptors.json", descriptor_entries(report, statistics))
         refuse_descriptors(report)
     mesh = build_mesh(case, cell)
     quality = quality_against_cell(mesh, cell)
@@ -70,13 +72,17 @@ def write_cell_and_mesh(case: Case, run: RunDirectory) -> PreparedMesh:
     return PreparedMesh(read_written_mesh(run.mesh_file), quality)
 
 
-def descriptor_entries(report: DescriptorReport) -> dict[str, Any]:
+def descriptor_entries(
+    report: DescriptorReport, statistics: CompositeStatistics | None
+) -> dict[str, Any]:
     """Descriptors of a cell as plain JSON: target, achieved, tolerance and whether it is met.
 
     Parameters
     ----------
     report : DescriptorReport
         Measures of the cell.
+    statistics : CompositeStatistics or None
+        What the cell was made from; its numbers go along with their provenance.
 
     Returns
     -------
@@ -88,6 +94,7 @@ def descriptor_entries(report: DescriptorReport) -> dict[str, Any]:
         "descriptors": [
             {**asdict(entry), "accepted": entry.accepted} for entry in report.descriptors
         ],
+        "statistics": [asdict(entry) for entry in statistics.records] if statistics else [],
     }
 
 

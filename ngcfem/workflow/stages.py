@@ -80,9 +80,10 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
         )
     path = directory or _stage_directory(case, "cell")
     path.mkdir(parents=True, exist_ok=True)
-    report = describe_cell(cell, build_statistics(case))
+    statistics = build_statistics(case)
+    report = describe_cell(cell, statistics)
     write_text_atomically(path / "cell.json", cell.to_json())
-    write_json_atomically(path / "descriptors.json", descriptor_entries(report))
+    write_json_atomically(path / "descriptors.json", descriptor_entries(report, statistics))
     lines = [f"{case.microstructure.kind}: {cell.volume_nm3:.6g} nm^3, written to {path}"]
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in report.phase_fractions.items()
