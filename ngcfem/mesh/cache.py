@@ -38,7 +38,10 @@ def load(key: str) -> PeriodicMesh | None:
         None if there is none, or the file cannot be read.
     """
     try:
-        with np.load(cache_directory() / f"{key}.npz", allow_pickle=False) as stored:
+        with (
+            (cache_directory() / f"{key}.npz").open("rb") as stream,
+            np.load(stream, allow_pickle=False) as stored,
+        ):
             mesh = PeriodicMesh(
                 points=stored["points"],
                 cells=stored["cells"],

@@ -11,14 +11,14 @@ from ngcfem.errors import InputError, RefusedError
 from ngcfem.mesh import cache
 from ngcfem.mesh.box_meshing import RawMesh, mesh_box_cell
 from ngcfem.mesh.pairing import check_quotient, identify_nodes
-from ngcfem.mesh.periodic_mesh import PeriodicMesh
+from ngcfem.mesh.periodic_mesh import PeriodicMesh, body_order
 from ngcfem.mesh.quality import QualityFloor, mesh_quality, refuse_poor_quality
 from ngcfem.mesh.whole_cell import mesh_whole_cells
 from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.fractions import geometric_fractions
 from ngcfem.quantities import FloatArray, IntArray
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever the same cell and options give another mesh, so that the cache forgets."""
 
 
@@ -160,18 +160,20 @@ def periodic_from_raw(raw: RawMesh, cell: PeriodicCell) -> PeriodicMesh:
     RefusedError
         If the mesh is too coarse for the periodic topology.
     """
-    torus_node = identify_nodes(raw.points, raw.cells, cell.lattice)
+    order = body_order(raw.phase, raw.grain)
+    cells = raw.cells[order]
+    torus_node = identify_nodes(raw.points, cells, cell.lattice)
     points = snapped_to_images(raw.points, torus_node, cell.lattice)
-    check_quotient(points, raw.cells, torus_node)
+    check_quotient(points, cells, torus_node)
     return PeriodicMesh(
         points=points,
-        cells=raw.cells,
+        cells=cells,
         torus_node=torus_node,
         lattice=cell.lattice,
         periodic=True,
-        phase=raw.phase,
+        phase=raw.phase[order],
         phase_names=cell.phase_names,
-        grain=raw.grain,
+        grain=raw.grain[order],
     )
 
 

@@ -17,6 +17,22 @@ EDGES_OF_FACETS = ((1, 4, 5), (3, 4, 2), (0, 5, 3), (2, 1, 0))
 """Edges of each facet, numbered as ``TETRAHEDRON_EDGES``."""
 
 
+def body_order(phase: Int32Array, grain: Int32Array) -> IntArray:
+    """Order of cells by phase, then grain, then as they were.
+
+    Parameters
+    ----------
+    phase, grain : ndarray of int32, shape (m,)
+        Phase index and grain number of each cell.
+
+    Returns
+    -------
+    ndarray of int, shape (m,)
+        Rows in the order that files and generated meshes share.
+    """
+    return np.lexsort((grain, phase))
+
+
 @dataclass(frozen=True, eq=False)
 class PeriodicMesh:
     """A tetrahedral mesh of a periodic cell, or of a plain body.

@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 from ngcfem.errors import Finding, InputError
 from ngcfem.mesh.gmsh_file import TetrahedraOfFile, read_tetrahedra
 from ngcfem.mesh.pairing import check_quotient, identify_nodes
-from ngcfem.mesh.periodic_mesh import TETRAHEDRON_EDGES, PeriodicMesh
+from ngcfem.mesh.periodic_mesh import TETRAHEDRON_EDGES, PeriodicMesh, body_order
 from ngcfem.mesh.quality import cell_volumes, node_jacobians, tetrahedron_volumes
 from ngcfem.quantities import FloatArray, Int32Array, IntArray
 
@@ -161,7 +161,8 @@ def _checked_mesh(
 ) -> PeriodicMesh:
     origin = str(path)
     points = found.points * length_unit_nm
-    cells = _oriented(points, found.cells)
+    order = body_order(phase, grain)
+    cells = _oriented(points, found.cells[order])
     findings = list(_defects(points, cells, found.loose_nodes, origin))
     if findings:
         raise InputError(findings)
@@ -178,9 +179,9 @@ def _checked_mesh(
         torus_node=torus_node,
         lattice=lattice,
         periodic=periodic,
-        phase=phase,
+        phase=phase[order],
         phase_names=phase_names,
-        grain=grain,
+        grain=grain[order],
     )
 
 

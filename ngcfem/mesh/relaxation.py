@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ngcfem.mesh.quality import tetrahedron_shapes
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 _GOOD_DIHEDRAL_DEG = 20.0
@@ -11,6 +10,8 @@ _GOOD_GAMMA = 0.3
 _SWEEPS = 8
 _TOWARDS_NEIGHBOURS = (0.7, 0.35, 0.15)
 _RANDOM_TRIES = 12
+_TINY = 1e-300
+_PAIRS = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]).T
 
 
 def tetrahedron_scores(corners: FloatArray) -> FloatArray:
@@ -27,12 +28,30 @@ def tetrahedron_scores(corners: FloatArray) -> FloatArray:
         The smallest of: smallest dihedral angle over 20 degrees, 180 degrees minus the largest one
         over 40 degrees, gamma over 0.3.
     """
-    shapes = tetrahedron_shapes(corners)
-    score = np.minimum(
-        shapes.minimum_dihedral_angle_deg / _GOOD_DIHEDRAL_DEG,
-        (180.0 - shapes.maximum_dihedral_angle_deg) / _GOOD_LARGEST_DEG,
-    )
-    return np.where(shapes.volume > 0.0, np.minimum(score, shapes.gamma / _GOOD_GAMMA), -1.0)
+    # written out by component: the sets are small, and the generic routines spend their time on
+    # arranging axes
+    x = np.ascontiguousarray(corners.transpose(1, 2, 0))
+    ax, ay, az = x[1] - x[0]
+    bx, by, bz = x[2] - x[0]
+    cx, cy, cz = x[3] - x[0]
+    normals = np.empty((4, 3, len(corners)))
+    normals[1] = by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx
+    normals[2] = cy * az - cz * ay, cz * ax - cx * az, cx * ay - cy * ax
+    normals[3] = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    normals[0] = -(normals[1] + normals[2] + normals[3])
+    volume = ax * normals[1, 0] + ay * normals[1, 1] + az * normals[1, 2]
+    area = np.sqrt((normals**2).sum(axis=1)) + _TINY
+    unit = normals / area[:, None]
+    cosines = -(unit[_PAIRS[0]] * unit[_PAIRS[1]]).sum(axis=1)
+    smallest = np.degrees(np.arccos(np.clip(cosines.max(axis=0), -1.0, 1.0)))
+    largest = np.degrees(np.arccos(np.clip(cosines.min(axis=0), -1.0, 1.0)))
+    length = np.sqrt(((x[_PAIRS[0]] - x[_PAIRS[1]]) ** 2).sum(axis=1))
+    u, v, w = length[0] * length[5], length[1] * length[4], length[2] * length[3]
+    product = (u + v + w) * (u + v - w) * (u - v + w) * (v + w - u)
+    circumradius = np.sqrt(np.maximum(product, 0.0)) + _TINY
+    gamma = 12.0 * volume**2 / (area.sum(axis=0) * circumradius)
+    score = np.minimum(smallest / _GOOD_DIHEDRAL_DEG, (180.0 - largest) / _GOOD_LARGEST_DEG)
+    return np.where(volume > 0.0, np.minimum(score, gamma / _GOOD_GAMMA), -1.0)
 
 
 def relax_nodes(
@@ -72,6 +91,7 @@ def relax_nodes(
     locked = np.zeros(len(points), dtype=bool)
     np.logical_or.at(locked, torus_node, fixed)
     motion = np.zeros_like(points)
+    shrinking = np.geomspace(1.0, 0.05, _RANDOM_TRIES)[:, None]
     scores = tetrahedron_scores(corners)
     for sweep in range(_SWEEPS):
         poor = np.unique(torus_cells[scores < 1.0])
@@ -90,9 +110,7 @@ def relax_nodes(
             steps = np.concatenate(
                 [
                     np.outer(_TOWARDS_NEIGHBOURS, to_neighbours),
-                    reach
-                    * np.geomspace(1.0, 0.05, _RANDOM_TRIES)[:, None]
-                    * generator.normal(size=(_RANDOM_TRIES, 3)),
+                    reach * shrinking * generator.normal(size=(_RANDOM_TRIES, 3)),
                 ]
             )
             tries = np.repeat(star[None], len(steps), axis=0)

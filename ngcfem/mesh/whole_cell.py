@@ -33,10 +33,10 @@ from ngcfem.quantities import (
     IntArray,
 )
 
-_ALGORITHMS = (1, 10, 4)
-_SIZE_FACTORS = (1.0, 0.8, 0.65)
-_CONTENT_DIHEDRAL_DEG = 6.0
-_CONTENT_GAMMA = 0.08
+_ALGORITHMS = (1, 10)
+_SIZE_FACTORS = (1.0, 0.93, 0.86, 0.8)
+_CONTENT_DIHEDRAL_DEG = 9.0
+_CONTENT_GAMMA = 0.12
 
 
 @dataclass(frozen=True, eq=False)
