@@ -54,8 +54,8 @@ def draw_curve(
     bytes
         PNG.
     """
-    with _styled():
-        figure = _new_figure(7.2, 4.6)
+    with styled():
+        figure = new_figure(7.2, 4.6)
         axes = figure.subplots()
         draws_data = data is not None and curve.direction in (0, data.direction)
         axes.plot(
@@ -95,7 +95,7 @@ def draw_curve(
         if realized_fractions:
             axes.set_title(_fractions(realized_fractions), loc="left", color=SECONDARY)
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0))
-        return _png(figure)
+        return png(figure)
 
 
 def draw_phases(course: Mapping[str, Any]) -> bytes:
@@ -113,8 +113,8 @@ def draw_phases(course: Mapping[str, Any]) -> bytes:
     """
     strain, direction = _magnitude(course["true_strain"])
     colours = phase_colours(list(course["phases"]))
-    with _styled():
-        figure = _new_figure(9.6, 3.9)
+    with styled():
+        figure = new_figure(9.6, 3.9)
         left, right = figure.subplots(1, 2)
         for name, values in course["phases"].items():
             mean = _numbers(values["mean_equivalent_plastic_strain"])
@@ -131,7 +131,7 @@ def draw_phases(course: Mapping[str, Any]) -> bytes:
         left.set_title("who flows", loc="left")
         right.set_title("who carries the load", loc="left")
         left.legend(loc="upper left")
-        return _png(figure)
+        return png(figure)
 
 
 def draw_health(course: Mapping[str, Any]) -> bytes:
@@ -148,8 +148,8 @@ def draw_health(course: Mapping[str, Any]) -> bytes:
         PNG.
     """
     strain, _ = _magnitude(course["true_strain"])
-    with _styled():
-        figure = _new_figure(9.6, 6.4)
+    with styled():
+        figure = new_figure(9.6, 6.4)
         ((volume, noise), (effort, error)) = figure.subplots(2, 2)
         volume.plot(
             strain,
@@ -215,7 +215,7 @@ def draw_health(course: Mapping[str, Any]) -> bytes:
         for axes in (volume, noise, effort, error):
             axes.set_xlabel("true strain, magnitude [-]")
             axes.set_xlim(left=0.0)
-        return _png(figure)
+        return png(figure)
 
 
 def _draw_data(axes: Axes, curve: StressStrainCurve, data: PillarData) -> None:
@@ -340,13 +340,32 @@ def _numbers(values: Sequence[float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
-def _styled() -> Any:
+def styled() -> Any:
+    """Style of every figure, as a context.
+
+    Returns
+    -------
+    context manager
+        Of matplotlib.
+    """
     from matplotlib import rc_context
 
     return rc_context(_STYLE)
 
 
-def _new_figure(width_inch: float, height_inch: float) -> Figure:
+def new_figure(width_inch: float, height_inch: float) -> Figure:
+    """Make a figure that needs no display.
+
+    Parameters
+    ----------
+    width_inch, height_inch : float
+        Size.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With constrained layout.
+    """
     # Figure without pyplot: no global state, no display, always the Agg canvas.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -356,7 +375,19 @@ def _new_figure(width_inch: float, height_inch: float) -> Figure:
     return figure
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """Turn a figure into bytes that depend on its content alone.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
     stream = io.BytesIO()
     # No creation date or version: the same run gives the same bytes.
     figure.savefig(stream, format="png", dpi=_RESOLUTION_DPI, metadata={"Software": None})

@@ -43,7 +43,10 @@ def main() -> int:
         moved.points = np.asarray(body.points) + np.asarray(body.point_data["displacement [nm]"])
     surfaces = [_surface(shape) for shape in (body, moved)]
     frame = _Frame.around(surfaces)
-    for name, surface in zip(("rve_undeformed", "rve_deformed"), surfaces, strict=True):
+    names = ["rve_undeformed"]
+    if "displacement [nm]" in body.point_data:
+        names.append("rve_deformed")
+    for name, surface in zip(names, surfaces, strict=False):
         _draw_phases(pyvista, surface, request["colours"], frame, directory / f"{name}.png")
         sys.stdout.write(f"drawn {name}\n")
     for name, field, title, colour_map in (

@@ -41,7 +41,7 @@ __all__ = [
 
 
 def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
-    """Generate the cell of a case and write it with its descriptors.
+    """Generate the cell of a case and write it with its descriptors and a picture of sections.
 
     Parameters
     ----------
@@ -63,6 +63,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
         If the cell does not meet its statistics.
     """
     from ngcfem.microstructure.descriptors import describe_cell, refuse_descriptors
+    from ngcfem.report.cell_picture import draw_cell
     from ngcfem.workflow.preparation import descriptor_entries
 
     cell = build_cell(case)
@@ -84,6 +85,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
     report = describe_cell(cell, statistics)
     write_text_atomically(path / "cell.json", cell.to_json())
     write_json_atomically(path / "descriptors.json", descriptor_entries(report, statistics))
+    write_bytes_atomically(path / "cell.png", draw_cell(cell))
     lines = [f"{case.microstructure.kind}: {cell.volume_nm3:.6g} nm^3, written to {path}"]
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in report.phase_fractions.items()
@@ -96,7 +98,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
 
 
 def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
-    """Generate or read the mesh of a case, check it and write it.
+    """Generate or read the mesh of a case, check it, write it and draw it.
 
     Parameters
     ----------
@@ -117,13 +119,27 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
     RefusedError
         If cell or mesh do not meet what is asked of them.
     """
+    from ngcfem.report.pictures import draw_pictures
+    from ngcfem.results.fields import VTK_FROM_GMSH, write_fields
     from ngcfem.workflow.preparation import write_cell_and_mesh
 
     path = directory or _stage_directory(case, "mesh")
     path.mkdir(parents=True, exist_ok=True)
     prepared = write_cell_and_mesh(case, RunDirectory(path))
     quality = prepared.quality
-    dofs = number_of_displacement_unknowns(prepared.mesh)
+    mesh = prepared.mesh
+    write_fields(
+        path / "fields",
+        step=0,
+        time=0.0,
+        points=mesh.points,
+        cells=mesh.cells if mesh.order == 1 else mesh.cells[:, VTK_FROM_GMSH],
+        point_data={},
+        cell_data={"phase": mesh.phase, "grain": mesh.grain},
+        names={"phase": mesh.phase_names},
+    )
+    pictures = draw_pictures(path / "fields", path / "figures", mesh.phase_names)
+    dofs = number_of_displacement_unknowns(mesh)
     lines = [
         f"{quality.number_of_cells} tetrahedra, {dofs} unknowns, written to {path}",
         f"  quality gamma: minimum {quality.minimum_gamma:.3f}, mean {quality.mean_gamma:.3f}",
@@ -133,6 +149,9 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in quality.phase_fractions.items()
     ]
+    lines += [f"  picture: {file}" for file in pictures.files.values()]
+    if pictures.obstacle:
+        lines.append(f"  no picture: {pictures.obstacle}")
     return "\n".join(lines)
 
 
