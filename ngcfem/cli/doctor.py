@@ -188,7 +188,9 @@ def _mpi() -> Diagnosis:
         "fail",
         "run make setup; use the mpiexec beside this Python, not that of another MPI",
     )
-    if diagnosis.verdict == "ok" and not diagnosis.found.startswith("2 "):
+    # A library may print a line of its own before that of the program.
+    seen = [line for line in diagnosis.found.splitlines() if line.startswith("2 ")]
+    if diagnosis.verdict == "ok" and not seen:
         return Diagnosis(
             diagnosis.subject,
             "fail",
@@ -198,7 +200,7 @@ def _mpi() -> Diagnosis:
     return Diagnosis(
         diagnosis.subject,
         diagnosis.verdict,
-        diagnosis.found.removeprefix("2 "),
+        seen[0].removeprefix("2 ") if seen else diagnosis.found,
         diagnosis.remedy,
     )
 

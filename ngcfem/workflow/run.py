@@ -1,5 +1,6 @@
 """The run of a case: mesh, march, record, summarize, compare, report."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,7 +128,13 @@ def resume_run(directory: Path, progress: Progress | None = None, comm: Any = No
 
 
 def world() -> Any:
-    """Communicator of all processes."""
+    """Communicator of all processes.
+
+    Returns
+    -------
+    mpi4py.MPI.Comm
+        COMM_WORLD; asking for it starts MPI.
+    """
     from mpi4py import MPI
 
     return MPI.COMM_WORLD
@@ -200,6 +207,10 @@ def _solve(
     comm: Any,
     stop: StopRequest,
 ) -> None:
+    # PETSc would take SIGTERM for itself and end the run before its state is saved.
+    options = os.environ.get("PETSC_OPTIONS", "")
+    if "-no_signal_handler" not in options:
+        os.environ["PETSC_OPTIONS"] = f"{options} -no_signal_handler".strip()
     from ngcfem.fem.periodic import build_representative_volume
     from ngcfem.fem.problem import PeriodicProblem
 
