@@ -118,17 +118,21 @@ def _outer_surfaces(
     label, merged = merged_points(corners, max(merge_nm, 1e-6), edges)
     away = merged[label] - corners
     moved = corners + away - edges * np.round(away / edges)
+    # in a cell of few grains a face can hold two images of one corner: tell them apart
+    image = np.round((moved - merged[label]) / edges).astype(np.int64)
+    _, corner = np.unique(np.column_stack([label, image]), axis=0, return_inverse=True)
     start = 0
     rings: dict[tuple[int, int, tuple[int, int, int]], tuple[IntArray, FloatArray] | None] = {}
     for number, grain in enumerate(grains):
         for facet in grain.facets:
             rows = slice(start, start + len(facet.polygon))
-            rings[number, facet.neighbour, facet.shift] = clean_ring(label[rows], moved[rows])
+            rings[number, facet.neighbour, facet.shift] = clean_ring(corner[rows], moved[rows])
             start += len(facet.polygon)
     parts: list[list[MeshedPolygon]] = [[] for _ in grains]
     for (here, there, shift), ring in rings.items():
         back = (-shift[0], -shift[1], -shift[2])
-        if (here, there, shift) > (there, here, back) or ring is None:
+        twin = (there, here, back)
+        if ring is None or ((here, there, shift) > twin and twin in rings):
             continue
         part = mesh_polygon(ring[1], size_nm)
         parts[here].append(part)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import spsolve
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, QhullError
 from scipy.stats import norm
 
 from ngcfem.errors import RefusedError
@@ -17,8 +17,8 @@ VOLUME_TOLERANCE = 1e-4
 """Largest error of a grain volume over the mean grain volume."""
 
 LLOYD_STEPS = 6
-_FEW_GRAINS = 12
-_SHIFTS = np.array([(a, b, c) for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1)])
+_REACHES = (0.6, 1.0, 2.0)
+_FILLED = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,22 +131,46 @@ def laguerre_cells(
     tuple of LaguerreCell
         One per site; a cell without facets and volume where the site is hidden by others.
 
+    Raises
+    ------
+    RefusedError
+        If the cells do not add up to the box: few sites in a very elongated one.
+
     Notes
     -----
     1. The sites and their images are lifted to |x|^2 - w; the lower convex hull of the lifted
        points is the regular triangulation, and every hull simplex gives one vertex of the diagram.
     2. The facet of two sites is the polygon of the vertices of the simplices that hold both.
+    3. Images are taken from a margin of 0.6 of the box around it; if the cells do not add up to the
+       box, from 1, then 2 boxes.
 
     References
     ----------
     Aurenhammer (1987), SIAM J. Comput. 16, 78, doi 10.1137/0216006.
     """
+    box = float(edges_nm.prod())
+    for reach in _REACHES:
+        try:
+            cells = _cells_from_images(sites, weights, edges_nm, reach)
+        except QhullError:  # too few images to span space
+            continue
+        if abs(sum(cell.volume_nm3 for cell in cells) / box - 1.0) < _FILLED:
+            return cells
+    raise RefusedError(
+        "the grains do not fill the cell. Use more grains, or a cell_aspect closer to 1."
+    )
+
+
+def _cells_from_images(
+    sites: FloatArray, weights: FloatArray, edges_nm: FloatArray, reach: float
+) -> tuple[LaguerreCell, ...]:
     number = len(sites)
-    margin = 1.0 if number < _FEW_GRAINS else 0.6
-    images = (sites[None] + _SHIFTS[:, None] * edges_nm).reshape(-1, 3)
-    site = np.tile(np.arange(number), len(_SHIFTS))
-    shift = np.repeat(_SHIFTS, number, axis=0)
-    near = np.all((images > -margin * edges_nm) & (images < (1.0 + margin) * edges_nm), axis=1)
+    steps = np.arange(-int(np.ceil(reach)), int(np.ceil(reach)) + 1)
+    shifts = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    images = (sites[None] + shifts[:, None] * edges_nm).reshape(-1, 3)
+    site = np.tile(np.arange(number), len(shifts))
+    shift = np.repeat(shifts, number, axis=0)
+    near = np.all((images > -reach * edges_nm) & (images < (1.0 + reach) * edges_nm), axis=1)
     images, site, shift = images[near], site[near], shift[near]
 
     middle = 0.5 * edges_nm

@@ -103,7 +103,8 @@ def test_cache_returns_the_mesh_and_forgets_on_change(private_cache):
     stored = private_cache / "ngcfem" / "meshes" / f"{key}.npz"
     assert [p.name for p in stored.parent.iterdir()] == [stored.name]
     loaded = cache.load(key)
-    assert loaded is not None and loaded.sha256 == made.sha256
+    assert loaded is not None
+    assert loaded.sha256 == made.sha256
     assert generate_mesh(cell, 2.5).sha256 == made.sha256
     assert mesh_key(cell, 2.4, MeshOptions()) != key
     assert mesh_key(sphere_cell(0.21), 2.5, MeshOptions()) != key

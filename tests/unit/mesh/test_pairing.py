@@ -43,7 +43,7 @@ def test_pairs_are_found_on_a_sheared_turned_and_displaced_lattice(seed):
 
 
 def test_pairs_do_not_depend_on_which_images_the_domain_is_made_of(sphere_mesh):
-    # moving whole cells by periods makes a ragged domain with many shift vectors, as whole grains do
+    # cells moved by periods make a ragged domain with many shift vectors, as whole grains do
     mesh = sphere_mesh
     generator = np.random.default_rng(4)
     shift = np.zeros((len(mesh.cells), 3), dtype=int)
@@ -119,7 +119,8 @@ def test_missing_and_doubled_cells_are_detected():
     points, cells = box_grid(3)
     torus_node = identify_nodes(points, cells, np.eye(3))
     missing = quotient_check(points, cells[1:], torus_node)
-    assert missing.facets_not_shared_by_two == 4 and not missing.accepted
+    assert missing.facets_not_shared_by_two == 4
+    assert not missing.accepted
     with pytest.raises(InputError, match="facets"):
         check_quotient(points, cells[1:], torus_node)
     doubled = quotient_check(points, np.vstack([cells, cells[:1]]), torus_node)
@@ -135,7 +136,8 @@ def test_wrong_euler_characteristic_is_detected():
     assert quotient_check(apart, two, both).accepted  # two tori: 0 + 0
     both[both == len(points)] = 0  # that touch in one node
     check = quotient_check(apart, two, both)
-    assert check.facets_not_shared_by_two == 0 and check.euler_characteristic == -1
+    assert check.facets_not_shared_by_two == 0
+    assert check.euler_characteristic == -1
     with pytest.raises(InputError, match="Euler"):
         check_quotient(apart, two, both)
 
