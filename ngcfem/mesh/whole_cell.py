@@ -9,6 +9,7 @@ from ngcfem.errors import RefusedError
 from ngcfem.mesh.box_meshing import RawMesh, collect_tetrahedra
 from ngcfem.mesh.capped_sphere import capped_sphere
 from ngcfem.mesh.gmsh_session import gmsh_session
+from ngcfem.mesh.isolated_process import IsolatedProcess
 from ngcfem.mesh.pairing import identify_nodes
 from ngcfem.mesh.polygon_surface import (
     MeshedPolygon,
@@ -34,6 +35,7 @@ from ngcfem.quantities import (
 )
 
 _ALGORITHMS = (1, 10)
+_OPTIMIZERS = ("Netgen", "")
 _SIZE_FACTORS = (1.0, 0.93, 0.86, 0.8)
 _CONTENT_DIHEDRAL_DEG = 9.0
 _CONTENT_GAMMA = 0.12
@@ -43,6 +45,18 @@ _CONTENT_GAMMA = 0.12
 class _Surface:
     points: FloatArray
     triangles: tuple[IntArray, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """One grain to be filled, with the Gmsh options that hold for it."""
+
+    phase_names: tuple[str, ...]
+    number: int
+    grain: LaguerreCell
+    inset_nm: float
+    inside: list[Inclusion]
+    options: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +99,10 @@ def mesh_whole_cells(
        conforms modulo the lattice by construction. These faces lie inside the network and are no
        physical interface: their short edges are merged, without which the worst dihedral angle
        would be hundredths of a degree.
-    3. Every cell is filled on its own: outer faces, the grain moved in by half the thickness of the
-       network, crystals and caps inside. A cell that fails, or comes out badly, is tried again with
-       other algorithms and finer inner surfaces; the best try is kept.
+    3. Every cell is filled on its own, in a process beside this one that a crash of Gmsh may take:
+       outer faces, the grain moved in by half the thickness of the network, crystals and caps
+       inside. A cell that fails, or comes out badly, is tried again with other algorithms, without
+       the Netgen optimizer and with finer inner surfaces; the best try is kept.
     4. Grains, crystals and caps are scaled to their exact volumes.
     5. Nodes that lie on no physical interface are moved where that improves the worst tetrahedron.
     """
@@ -98,14 +113,15 @@ def mesh_whole_cells(
         "Mesh.MeshSizeMin": 0.2 * size_nm,
     }
     filled = []
-    with gmsh_session("whole cells", options):
+    with IsolatedProcess() as process, gmsh_session("whole cells", options):
         outer = _outer_surfaces(grains, edges, merge_nm, size_nm)
         for number, grain in enumerate(grains):
             inside = [i for i in cell.inclusions if i.grain == number]
+            request = _Request(
+                cell.phase_names, number, grain, 0.5 * cell.interface_thickness_nm, inside, options
+            )
             filled.append(
-                _fill(
-                    cell, number, grain, outer[number], inside, size_nm, surface_size_nm, merge_nm
-                )
+                _fill(process, request, outer[number], size_nm, surface_size_nm, merge_nm)
             )
     return _assembled(cell, filled)
 
@@ -157,11 +173,9 @@ def _closed(triangles: IntArray) -> bool:
 
 
 def _fill(
-    cell: PeriodicCell,
-    number: int,
-    grain: LaguerreCell,
+    process: IsolatedProcess,
+    request: _Request,
     outer: _Surface,
-    inside: list[Inclusion],
     size_nm: float,
     surface_size_nm: float,
     merge_nm: float,
@@ -171,16 +185,14 @@ def _fill(
     for factor in _SIZE_FACTORS:
         try:
             surfaces = _inner_surfaces(
-                cell, grain, inside, factor * size_nm, factor * surface_size_nm, merge_nm
+                request, factor * size_nm, factor * surface_size_nm, merge_nm
             )
         except RuntimeError as error:
             reasons.append(str(error))
             continue
         for algorithm in _ALGORITHMS:
-            try:
-                tried = _filled_once(cell, number, outer, surfaces, inside, algorithm)
-            except Exception as error:  # Gmsh raises the bare class
-                reasons.append(str(error))
+            tried = _tried(process, request, [outer, *surfaces], algorithm, reasons)
+            if tried is None:
                 continue
             shapes = tetrahedron_shapes(tried.mesh.points[tried.mesh.cells])
             if np.any(shapes.volume <= 0.0):
@@ -198,25 +210,40 @@ def _fill(
             break
     if best is None:
         raise RefusedError(
-            f"grain {number} could not be meshed with elements of {size_nm:g} nm: "
+            f"grain {request.number} could not be meshed with elements of {size_nm:g} nm: "
             f"{'; '.join(dict.fromkeys(reasons))}. Use a smaller size_nm or another seed."
         )
     return best
 
 
+def _tried(
+    process: IsolatedProcess,
+    request: _Request,
+    surfaces: list[_Surface],
+    algorithm: int,
+    reasons: list[str],
+) -> _FilledGrain | None:
+    """Fill a grain in the other process; without the optimizer where that fails."""
+    for optimizer in _OPTIMIZERS:
+        try:
+            filled: _FilledGrain = process.call(
+                _filled_once, request, surfaces, algorithm, optimizer
+            )
+        except RuntimeError as error:
+            reasons.append(str(error))
+        else:
+            return filled
+    return None
+
+
 def _inner_surfaces(
-    cell: PeriodicCell,
-    grain: LaguerreCell,
-    inside: list[Inclusion],
-    size_nm: float,
-    surface_size_nm: float,
-    merge_nm: float,
+    request: _Request, size_nm: float, surface_size_nm: float, merge_nm: float
 ) -> list[_Surface]:
-    points, triangles = grain_surface(grain, 0.5 * cell.interface_thickness_nm, merge_nm, size_nm)
+    points, triangles = grain_surface(request.grain, request.inset_nm, merge_nm, size_nm)
     if not _closed(triangles):
         raise RuntimeError("the surface of the grain does not close after short edges were merged")
     surfaces = [_Surface(points, (triangles,))]
-    for inclusion in inside:
+    for inclusion in request.inside:
         if inclusion.cap is None:
             nodes, sphere = geodesic_sphere(inclusion.radius_nm, surface_size_nm)
             surfaces.append(_Surface(nodes + np.array(inclusion.centre_nm), (sphere,)))
@@ -229,17 +256,18 @@ def _inner_surfaces(
 
 
 def _filled_once(
-    cell: PeriodicCell,
-    number: int,
-    outer: _Surface,
-    surfaces: list[_Surface],
-    inside: list[Inclusion],
-    algorithm: int,
+    request: _Request, surfaces: list[_Surface], algorithm: int, optimizer: str
 ) -> _FilledGrain:
-    gmsh.clear()
+    with gmsh_session("one cell", request.options):
+        return _filled_in_session(request, surfaces, algorithm, optimizer)
+
+
+def _filled_in_session(
+    request: _Request, surfaces: list[_Surface], algorithm: int, optimizer: str
+) -> _FilledGrain:
     gmsh.option.setNumber("Mesh.Algorithm3D", algorithm)
     tags, first = [], 1
-    for surface in [outer, *surfaces]:
+    for surface in surfaces:
         own = []
         for k, triangles in enumerate(surface.triangles):
             tag = gmsh.model.addDiscreteEntity(2)
@@ -251,10 +279,10 @@ def _filled_once(
         tags.append(own)
         first += len(surface.points)
     geo = gmsh.model.geo
-    phase = {name: index for index, name in enumerate(cell.phase_names)}
+    phase = {name: index for index, name in enumerate(request.phase_names)}
     mid_loop, grain_loop = geo.addSurfaceLoop(tags[0]), geo.addSurfaceLoop(tags[1])
     volumes, holes = [], []
-    for inclusion, own in zip(inside, tags[2:], strict=True):
+    for inclusion, own in zip(request.inside, tags[2:], strict=True):
         if inclusion.cap is None:
             loop = geo.addSurfaceLoop(own)
             volumes.append((geo.addVolume([loop]), phase[NANOCRYSTAL]))
@@ -269,9 +297,9 @@ def _filled_once(
     volumes.append((geo.addVolume([mid_loop, grain_loop]), phase[INTERFACE]))
     geo.synchronize()
     gmsh.model.mesh.generate(3)
-    gmsh.model.mesh.optimize("Netgen")
+    gmsh.model.mesh.optimize(optimizer)
     mesh = collect_tetrahedra(volumes)
-    grains = np.full(len(mesh.cells), number, dtype=np.int32)
+    grains = np.full(len(mesh.cells), request.number, dtype=np.int32)
     return _FilledGrain(
         RawMesh(mesh.points, mesh.cells, mesh.phase, grains), _nodes_between_phases(mesh)
     )
