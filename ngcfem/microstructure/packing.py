@@ -11,7 +11,8 @@ from ngcfem.microstructure.tessellation import LaguerreCell
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 _STARTS = 6
-_MOVES = 80
+_MOVES = 40
+_DENSEST = 0.6
 _OVERLAP_NM = 1e-3
 _POLE = np.array([0.0, 0.0, 1.0])
 
@@ -173,12 +174,14 @@ def pack_crystals(
     rooms = [_room(cell, request.inset_nm, request.gap_nm) for cell in cells]
     outer = request.radii_nm + np.where(request.capped, 0.5 * request.cap_thickness_nm, 0.0)
     filling = 4.0 / 3.0 * np.pi * (outer + 0.5 * request.gap_nm) ** 3
+    inner = np.array([room.inner_radius_nm for room in rooms])
+    capacity = np.array([room.capacity_nm3 for room in rooms])
+    if filling.sum() > _DENSEST * capacity.sum():
+        raise _too_many(request)
     members = _dealt(rooms, outer + request.gap_nm, filling, generator)
     placed: dict[int, tuple[FloatArray, FloatArray]] = {}
     waiting = list(range(len(rooms)))
     limit = np.full(len(rooms), np.inf)
-    inner = np.array([room.inner_radius_nm for room in rooms])
-    capacity = np.array([room.capacity_nm3 for room in rooms])
     moves = 0
     while waiting:
         grain = waiting.pop(0)
@@ -197,12 +200,7 @@ def pack_crystals(
         possible[grain] = False
         moves += 1
         if moves > _MOVES or not possible.any():
-            volume = float((4.0 / 3.0 * np.pi * request.radii_nm**3).sum())
-            raise RefusedError(
-                f"{len(outer)} crystals of {volume:.4g} nm^3 in all do not fit into the grains "
-                f"with gaps of {request.gap_nm:g} nm. Lower the crystal fraction or the cap "
-                "thickness, or use larger grains or another seed."
-            )
+            raise _too_many(request)
         other = int(np.argmin(np.where(possible, held / capacity, np.inf)))
         members[other].append(crystal)
         waiting += [changed for changed in (grain, other) if changed not in waiting]
@@ -210,6 +208,15 @@ def pack_crystals(
         _inclusion(grain, crystal, centre, axis, request)
         for grain in range(len(rooms))
         for crystal, centre, axis in zip(members[grain], *placed[grain], strict=True)
+    )
+
+
+def _too_many(request: PackingRequest) -> RefusedError:
+    volume = float((4.0 / 3.0 * np.pi * request.radii_nm**3).sum())
+    return RefusedError(
+        f"{len(request.radii_nm)} crystals of {volume:.4g} nm^3 in all do not fit into the grains "
+        f"with gaps of {request.gap_nm:g} nm. Lower the crystal fraction or the cap thickness, "
+        "or use larger grains or another seed."
     )
 
 

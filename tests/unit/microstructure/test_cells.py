@@ -148,7 +148,7 @@ def test_crystals_that_do_not_fit_are_refused(statistics):
     with pytest.raises(RefusedError, match="fits into no grain"):
         generate_cell(
             "nanocomposite",
-            replace(statistics, crystal_diameter_nm=14.0, crystal_fraction=0.3),
+            replace(statistics, crystal_diameter_nm=11.0, crystal_fraction=0.14),
             0,
         )
     with pytest.raises(RefusedError, match="do not fit"):

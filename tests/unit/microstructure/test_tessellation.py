@@ -67,9 +67,11 @@ def test_volumes_are_met(seed, aspect):
     assert found.edges_nm[2] / found.edges_nm[0] == pytest.approx(aspect[2])
 
 
-def test_more_grains_than_images_are_kept_for():
-    generator = np.random.default_rng(0)
-    found = tessellate(stratified_lognormal(20, 8.0, 0.2), np.ones(3), generator)
+@pytest.mark.parametrize(("number", "aspect"), [(2, (1.0, 1.0, 4.0)), (12, (1.0, 1.0, 1.0))])
+def test_enough_images_are_kept(number, aspect):
+    # few long cells and middling numbers: where a fixed margin of images would cut cells off
+    generator = np.random.default_rng(1)
+    found = tessellate(stratified_lognormal(number, 8.0, 0.25), np.array(aspect), generator)
     cells = laguerre_cells(found.sites, found.weights, found.edges_nm)
     assert sum(cell.volume_nm3 for cell in cells) == pytest.approx(found.edges_nm.prod(), rel=1e-12)
 
