@@ -81,6 +81,7 @@ class FluctuationSpace:
         (self._integral,) = dolfinx.fem.pack_coefficients(self._form)
         self.moduli: FloatArray = np.zeros((self.number_of_points, 81))
         self.matrix = dolfinx.fem.petsc.create_matrix(self._form)
+        self.matrix.setVariableBlockSizes(np.full(self.owned_nodes, 3, dtype=np.int32))
         self.fixed_nodes: Int32Array = self._find_fixed_nodes()
         self._conditions: list[Any] = []
         if uniform_displacement:

@@ -29,7 +29,9 @@ MULTIGRID_OPTIONS: Mapping[str, str] = {
     "pc_type": "mg",
     "mg_levels_ksp_type": "chebyshev",
     "mg_levels_ksp_chebyshev_esteig_steps": "10",
-    "mg_levels_pc_type": "pbjacobi",
+    # Point-block Jacobi with nodes as blocks. Not "pbjacobi": PETSc 3.25 keeps the inverted blocks
+    # of the first tangent with the matrix when it is refilled.
+    "mg_levels_pc_type": "vpbjacobi",
     "mg_coarse_ksp_type": "preonly",
     "mg_coarse_pc_type": "gamg",
 }
@@ -173,6 +175,8 @@ class BorderedSolver:
         Set once a tangent is unsymmetric or has shown itself indefinite; it stays set.
     cpu_seconds : float
         CPU time of the Krylov solves on this rank.
+    multigrid : petsc4py.PETSc.PC
+        Preconditioner of the tangent matrix.
 
     Notes
     -----
@@ -201,8 +205,8 @@ class BorderedSolver:
         options["options_left"] = "no"
         for key, value in {**MULTIGRID_OPTIONS, **petsc_options}.items():
             options[prefix + key] = value
-        self._multigrid = PETSc.PC().create(self._comm)
-        self._multigrid.setOptionsPrefix(prefix)
+        self.multigrid: PETSc.PC = PETSc.PC().create(self._comm)
+        self.multigrid.setOptionsPrefix(prefix)
         self._system: BorderedSystem | None = None
 
     def update(self, columns: FloatArray, rows: FloatArray, macroscopic: FloatArray) -> None:
@@ -221,20 +225,20 @@ class BorderedSolver:
             coarse.setBlockSize(3)
             self._attach_coarse_modes(coarse)
             self._coarse = coarse
-            self._multigrid.setOperators(matrix, matrix)
-            self._multigrid.setType("mg")
-            self._multigrid.setMGLevels(2)
-            self._multigrid.setMGInterpolation(1, self._interpolation)
-            self._multigrid.getMGCoarseSolve().setOperators(coarse, coarse)
-            self._multigrid.setFromOptions()
+            self.multigrid.setOperators(matrix, matrix)
+            self.multigrid.setType("mg")
+            self.multigrid.setMGLevels(2)
+            self.multigrid.setMGInterpolation(1, self._interpolation)
+            self.multigrid.getMGCoarseSolve().setOperators(coarse, coarse)
+            self.multigrid.setFromOptions()
         else:
             matrix.ptap(self._interpolation, self._coarse)
-            self._multigrid.getMGCoarseSolve().setOperators(self._coarse, self._coarse)
-            self._multigrid.setOperators(matrix, matrix)
-        self._multigrid.setUp()
+            self.multigrid.getMGCoarseSolve().setOperators(self._coarse, self._coarse)
+            self.multigrid.setOperators(matrix, matrix)
+        self.multigrid.setUp()
         self._system = BorderedSystem(
             self._space,
-            self._multigrid,
+            self.multigrid,
             self._translations,
             columns / self.length,
             rows / self.length,
