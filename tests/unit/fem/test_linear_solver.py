@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from mpi4py import MPI
+
 import numpy as np
 import pytest
-from mpi4py import MPI
 
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.linear_solver import BorderedSolver, positive_inverse
