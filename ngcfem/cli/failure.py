@@ -125,6 +125,11 @@ def report_failure(error: BaseException, debug: bool) -> int:
     Under MPI the ranks wait for one another here. If they do not all arrive, one rank has failed
     alone; it then prints its own message and ends the others, so that nobody hangs.
     """
+    if isinstance(error, BrokenPipeError):
+        # The reader of the output has gone (`ngcfem show CASE | head`): nobody is left to tell,
+        # and Python must not meet the closed pipe again when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_code_of(error)
     together = _ranks_are_together()
     if rank() == 0 or not together:
         print(message_of(error), file=sys.stderr)

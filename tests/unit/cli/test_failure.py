@@ -4,6 +4,7 @@ import errno
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -112,6 +113,7 @@ def test_only_rank_zero_speaks(monkeypatch, tmp_path):
 
 ONE_RANK_FAILS = """
 import sys
+from pathlib import Path
 from mpi4py import MPI
 from ngcfem.cli import failure
 from ngcfem.errors import RefusedError
@@ -133,3 +135,18 @@ def test_no_rank_is_left_waiting(how):
     )
     assert finished.returncode == 4
     assert finished.stderr.count("ngcfem: too coarse") == 1
+
+
+def test_a_reader_that_goes_away_is_no_bug():
+    case = Path(__file__).resolve().parents[3] / "cases" / "laminate.toml"
+    program = (
+        "import subprocess, sys\n"
+        "show = subprocess.Popen([sys.executable, '-m', 'ngcfem.cli', 'show', sys.argv[1]],"
+        " stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
+        "show.stdout.close()\n"
+        "print(show.stderr.read().decode(), show.wait())\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(case)], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["1"]
