@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mpi4py import MPI
@@ -20,7 +20,7 @@ from ngcfem.fem.periodic import RepresentativeVolume
 from ngcfem.fem.restart import gather_cells
 from ngcfem.fem.snapshot import FieldSnapshot, take_snapshot
 from ngcfem.fem.solver_options import SolverOptions
-from ngcfem.fem.stepping import StepControl
+from ngcfem.fem.stepping import MarchPosition, StepControl
 from ngcfem.fem.tensors import determinants
 from ngcfem.loading.path import LoadPath, MacroscopicState
 from ngcfem.quantities import Boundary, FloatArray, IntArray, Kinematics
@@ -37,38 +37,6 @@ STATUS_TEXT = {
 }
 STATUS_RAISED = 9
 """A law raised an exception on some rank; above every flag a law gives."""
-
-
-@dataclass(frozen=True, eq=False)
-class MarchPosition:
-    """Where a problem stands on its load path, with what the next first guess needs.
-
-    Parameters
-    ----------
-    position : float
-        Position on the path; integers are the increments asked for.
-    time_s : float
-        Time there.
-    segment_start_deformation_gradient, segment_start_stress : ndarray, shape (3, 3)
-        Macroscopic state at the start of the current segment.
-    previous_deformation_gradient : ndarray, shape (3, 3)
-        Macroscopic F one accepted step earlier.
-    previous_step : float
-        Length of the last accepted step; 0 if a secant cannot be formed.
-    control : StepControl
-        Size of the next step.
-    wall_s : float
-        Wall time spent so far.
-    """
-
-    position: float
-    time_s: float
-    segment_start_deformation_gradient: FloatArray
-    segment_start_stress: FloatArray
-    previous_deformation_gradient: FloatArray
-    previous_step: float
-    control: StepControl
-    wall_s: float
 
 
 class PeriodicProblem:

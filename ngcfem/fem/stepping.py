@@ -1,6 +1,8 @@
-"""Step control: which part of the load path the next step covers."""
+"""Step control: where a march stands, and which part of the load path its next step covers."""
 
 from dataclasses import dataclass, replace
+
+from ngcfem.quantities import FloatArray
 
 SNAP = 1e-9
 EASY_ITERATIONS = 4
@@ -103,3 +105,35 @@ class StepControl:
     def exhausted(self) -> bool:
         """Whether the step has become too small to go on."""
         return self.size < self.minimum
+
+
+@dataclass(frozen=True, eq=False)
+class MarchPosition:
+    """Where a problem stands on its load path, with what the next first guess needs.
+
+    Parameters
+    ----------
+    position : float
+        Position on the path; integers are the increments asked for.
+    time_s : float
+        Time there.
+    segment_start_deformation_gradient, segment_start_stress : ndarray, shape (3, 3)
+        Macroscopic state at the start of the current segment.
+    previous_deformation_gradient : ndarray, shape (3, 3)
+        Macroscopic F one accepted step earlier.
+    previous_step : float
+        Length of the last accepted step; 0 if a secant cannot be formed.
+    control : StepControl
+        Size of the next step.
+    wall_s : float
+        Wall time spent so far.
+    """
+
+    position: float
+    time_s: float
+    segment_start_deformation_gradient: FloatArray
+    segment_start_stress: FloatArray
+    previous_deformation_gradient: FloatArray
+    previous_step: float
+    control: StepControl
+    wall_s: float

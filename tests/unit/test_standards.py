@@ -39,10 +39,8 @@ BANNED_MODULE_NAMES = {"utils", "helpers", "common", "base", "manager"}
 
 # Written so that this file does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.~})<\]/-])/(?:work|root|tmp|home)(?:/|\b)")
-REGISTRY_HOST = re.compile(
-    r"pypi\.org|pythonhosted\.org|anaconda\.org|npmjs\.org|docker\.io|ghcr\.io|quay\.io|gcr\.io"
-    r"|deb\.debian\.org"
-)
+# Addresses a reader may follow; any other, that of a package registry above all, is refused.
+ADDRESS = re.compile(r"\b(?:https?|ftp|git|ssh)://(?!(?:doi|json-schema|keepachangelog)\.)[\w.-]+")
 
 
 def run_tool(*command: str) -> None:
@@ -230,11 +228,9 @@ def test_module_names_say_what_they_hold():
 
 
 def forbidden_addresses(text: str) -> list[str]:
-    """Return the paths of a machine and the hosts of package registries that a text names."""
+    """Return the paths of a machine and the addresses that a text may not name."""
     return [
-        match.group()
-        for pattern in (MACHINE_PATH, REGISTRY_HOST)
-        for match in pattern.finditer(text)
+        match.group() for pattern in (MACHINE_PATH, ADDRESS) for match in pattern.finditer(text)
     ]
 
 
@@ -251,7 +247,14 @@ def test_no_file_names_a_machine_or_a_package_registry():
 
 
 def test_addresses_are_recognized():
-    named = ["see /" + "tmp/x.msh", 'path = "/' + 'home/user"', "https://py" + "pi.org/simple"]
-    allowed = ["runs/work/x", "../tmp/y", "3 nm/work", "$HOME/tmp", "</root>"]
+    named = ["see /" + "tmp/x.msh", 'path = "/' + 'home/user"', "https:/" + "/index.example/simple"]
+    allowed = [
+        "runs/work/x",
+        "../tmp/y",
+        "3 nm/work",
+        "$HOME/tmp",
+        "</root>",
+        "https://doi.org/10.1/x",
+    ]
     assert all(forbidden_addresses(text) for text in named)
     assert not any(forbidden_addresses(text) for text in allowed)
