@@ -1,5 +1,7 @@
 """Gmsh as a guest: a private model, fixed options, and everything put back afterwards."""
 
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -43,6 +45,17 @@ FIXED_OPTIONS: dict[str, float] = {
 """Every option that could change a mesh or a file: no configuration file of the user does."""
 
 
+def _ignore_broken_pipes_again() -> None:
+    """Put SIGPIPE back: Gmsh makes it deadly, and a child that dies would take this process along.
+
+    Python ignores the signal and raises BrokenPipeError instead; what it has on record is still
+    that. Outside the main thread signals cannot be set.
+    """
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGPIPE)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN if handler is None else handler)
+
+
 @contextmanager
 def gmsh_session(
     name: str = "ngcfem", options: Mapping[str, float] | None = None
@@ -69,6 +82,7 @@ def gmsh_session(
     owner = not gmsh.isInitialized()
     if owner:
         gmsh.initialize(argv=[], readConfigFiles=False, run=False, interruptible=False)
+        _ignore_broken_pipes_again()
     wanted = {**FIXED_OPTIONS, **(options or {})}
     before = {key: gmsh.option.getNumber(key) for key in wanted}
     previous = None if owner else gmsh.model.getCurrent()
