@@ -17,7 +17,7 @@ from petsc4py import PETSc
 from ngcfem.constitutive.xla import compilation_cache_directory
 from ngcfem.fem.periodic import RepresentativeVolume
 from ngcfem.fem.quadrature import QUADRATURE_DEGREE, QuadraticTetrahedra, scatter_add
-from ngcfem.quantities import BoolArray, FloatArray, Int32Array, IntArray
+from ngcfem.quantities import FloatArray, Int32Array, IntArray
 
 TANGENT_CHUNK = 16384
 
@@ -100,13 +100,6 @@ class FluctuationSpace:
     def has_translations(self) -> bool:
         """Whether rigid translations are in the null space."""
         return not self.uniform_displacement
-
-    @property
-    def free_mask(self) -> BoolArray:
-        """Mask over the local nodes that are not held, shape (local nodes,)."""
-        mask = np.ones(self.local_nodes, dtype=bool)
-        mask[self.fixed_nodes] = False
-        return mask
 
     def assemble_tangent(self) -> None:
         """Refill `matrix` from the tangent moduli; collective."""

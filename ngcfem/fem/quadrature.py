@@ -102,18 +102,6 @@ class QuadraticTetrahedra:
         """
         return cell_gradients(displacement[self.dofs], self._vertex_gradients, self._vertex_inverse)
 
-    def nodal_forces(self, stress: FloatArray, forces: FloatArray) -> None:
-        """Add the forces int P_iJ dN_a/dX_J dV of the owned cells to nodal values.
-
-        Parameters
-        ----------
-        stress : ndarray, shape (m, 4, 3, 3)
-            Nominal stress in GPa at the integration points.
-        forces : ndarray, shape (n, 3)
-            Local nodal forces in nN; changed in place.
-        """
-        scatter_add(self.element_forces(stress), self.dofs, forces)
-
     def element_forces(self, stress: FloatArray) -> FloatArray:
         """Forces int P_iJ dN_a/dX_J dV of each owned cell.
 
