@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,9 @@ CELL_KINDS: tuple[str, ...] = (
 )
 MATRIX = "matrix"
 INCLUSION = "inclusion"
-CELL_SCHEMA_VERSION = 1
+CELL_SCHEMA_VERSION = 2
+READABLE_CELL_SCHEMAS = (1, 2)
+Rows = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Cap:
     Parameters
     ----------
     axis : tuple of float
-        Unit vector from the centre of the sphere to the pole of the cap.
+        Unit vector from the centre of the sphere to the pole of the cap; on a stretched crystal,
+        before the stretch.
     half_angle_deg : float
         Polar angle of the rim in degrees.
     thickness_nm : float
@@ -43,34 +46,90 @@ class Cap:
 
 
 @dataclass(frozen=True)
+class Flat:
+    """A plane that cuts a crystal off where it touches the interface network.
+
+    Parameters
+    ----------
+    normal : tuple of float
+        Unit normal, out of the crystal and of its grain.
+    distance_nm : float
+        Distance of the plane from the centre of the crystal; not negative.
+
+    Notes
+    -----
+    The plane is one of the faces of the grain: a facet of its Laguerre cell, moved in by half the
+    thickness of the network.
+    """
+
+    normal: tuple[float, float, float]
+    distance_nm: float
+
+
+@dataclass(frozen=True)
 class Inclusion:
-    """A sphere, with or without a cap of another phase on it.
+    """A sphere or ellipsoid, with or without a cap of another phase on it.
 
     Parameters
     ----------
     centre_nm : tuple of float
         Centre in nm, next to the site of its grain (not wrapped into the cell).
     radius_nm : float
-        Radius in nm.
+        Radius in nm; of an ellipsoid, that of the sphere of its volume.
     grain : int
         Number of the grain that holds it; -1 where there are no grains.
     cap : Cap or None
         Adjacent region of the Sc-rich phase.
+    stretch : tuple of tuple of float, or None
+        Rows of a symmetric positive definite matrix of determinant 1: the body is the centre plus
+        the image of the ball, and its cap the image of the cap of the ball. None is a sphere.
+    flat : Flat or None
+        Plane that cuts the crystal off at the network. It does not meet the cap.
     """
 
     centre_nm: tuple[float, float, float]
     radius_nm: float
     grain: int = -1
     cap: Cap | None = None
+    stretch: Rows | None = None
+    flat: Flat | None = None
+
+    @property
+    def stretch_matrix(self) -> FloatArray:
+        """Matrix that makes the ellipsoid out of the ball, shape (3, 3); the identity of a ball."""
+        return np.eye(3) if self.stretch is None else np.array(self.stretch, dtype=float)
+
+    @property
+    def cut_volume_nm3(self) -> float:
+        """Volume in nm^3 that the flat takes off the whole ellipsoid, 0 without one.
+
+        Notes
+        -----
+        The stretch S takes the plane n . x = d back to m . y = d / |S n| with m = S n / |S n|, and
+        keeps volumes: what is cut off the ball is a segment of height h = r - d / |S n|, of volume
+        pi h^2 (3 r - h) / 3.
+        """
+        if self.flat is None:
+            return 0.0
+        slope = float(np.linalg.norm(self.stretch_matrix @ np.array(self.flat.normal)))
+        height = max(0.0, self.radius_nm - self.flat.distance_nm / slope)
+        return float(np.pi * height**2 * (3.0 * self.radius_nm - height) / 3.0)
 
     @property
     def volume_nm3(self) -> float:
-        """Volume of the sphere in nm^3."""
-        return 4.0 / 3.0 * np.pi * self.radius_nm**3
+        """Volume of the crystal in nm^3, without what a flat cuts off."""
+        return 4.0 / 3.0 * np.pi * self.radius_nm**3 - self.cut_volume_nm3
+
+    @property
+    def equivalent_radius_nm(self) -> float:
+        """Radius in nm of the sphere of the volume of the crystal."""
+        if self.flat is None:
+            return self.radius_nm
+        return float((3.0 * self.volume_nm3 / (4.0 * np.pi)) ** (1.0 / 3.0))
 
     @property
     def cap_volume_nm3(self) -> float:
-        """Volume of the cap in nm^3, 0 without one."""
+        """Volume of the cap in nm^3, 0 without one; a stretch of determinant 1 keeps it."""
         if self.cap is None:
             return 0.0
         outer = self.radius_nm + self.cap.thickness_nm
@@ -121,6 +180,9 @@ class PeriodicCell:
         Index of the axis normal to the layers.
     seed : int or None
         Seed that made the cell; None for the kinds without chance.
+    rotation : ndarray, shape (3, 3)
+        Turn of the whole cell: everything above is given in the frame of the cell, and the
+        finished mesh, its lattice and all pictures show x_lab = rotation @ x.
     """
 
     kind: str
@@ -133,6 +195,7 @@ class PeriodicCell:
     layers: tuple[Layer, ...] = ()
     layer_axis: int = 0
     seed: int | None = None
+    rotation: FloatArray = field(default_factory=lambda: np.eye(3))
 
     @property
     def number_of_grains(self) -> int:
@@ -164,17 +227,20 @@ class PeriodicCell:
             "layers": [asdict(layer) for layer in self.layers],
             "layer_axis": self.layer_axis,
             "seed": self.seed,
+            "rotation": self.rotation.tolist(),
         }
         return json.dumps(document, indent=1)
 
 
 def _inclusion(document: Mapping[str, Any]) -> Inclusion:
-    cap = document["cap"]
+    cap, stretch, flat = document["cap"], document.get("stretch"), document.get("flat")
     return Inclusion(
         centre_nm=tuple(document["centre_nm"]),
         radius_nm=document["radius_nm"],
         grain=document["grain"],
         cap=None if cap is None else Cap(**{**cap, "axis": tuple(cap["axis"])}),
+        stretch=None if stretch is None else tuple(tuple(row) for row in stretch),
+        flat=None if flat is None else Flat(**{**flat, "normal": tuple(flat["normal"])}),
     )
 
 
@@ -194,13 +260,18 @@ def cell_from_json(text: str) -> PeriodicCell:
     Raises
     ------
     ValueError
-        If the text was written by another schema version.
+        If the text was written by a schema version that this program does not know.
+
+    Notes
+    -----
+    Version 1 knew neither stretched nor flat crystals nor a rotation; it reads as having none.
     """
     document = json.loads(text)
-    if document.get("schema_version") != CELL_SCHEMA_VERSION:
+    if document.get("schema_version") not in READABLE_CELL_SCHEMAS:
+        readable = " and ".join(str(version) for version in READABLE_CELL_SCHEMAS)
         raise ValueError(
             f"cell file of schema version {document.get('schema_version')}: "
-            f"this program reads version {CELL_SCHEMA_VERSION}"
+            f"this program reads versions {readable}"
         )
     return PeriodicCell(
         kind=document["kind"],
@@ -213,6 +284,7 @@ def cell_from_json(text: str) -> PeriodicCell:
         layers=tuple(Layer(**entry) for entry in document["layers"]),
         layer_axis=document["layer_axis"],
         seed=document["seed"],
+        rotation=np.array(document.get("rotation", np.eye(3)), dtype=float),
     )
 
 

@@ -18,7 +18,7 @@ def phase_at(cell: PeriodicCell, points: FloatArray) -> Int32Array:
     cell : PeriodicCell
         The geometry.
     points : ndarray, shape (n, 3)
-        Positions in nm, anywhere: they count modulo the lattice.
+        Positions in nm in the frame of the cell, anywhere: they count modulo the lattice.
 
     Returns
     -------
@@ -90,13 +90,19 @@ def _phase_at(cell: PeriodicCell, points: FloatArray) -> Int32Array:
     for inclusion in cell.inclusions:
         offset = (inside - np.array(inclusion.centre_nm)) @ np.linalg.inv(cell.lattice)
         offset = (offset - np.round(offset)) @ cell.lattice
+        if inclusion.flat is None:
+            kept = np.ones(len(points), dtype=bool)
+        else:
+            kept = offset @ np.array(inclusion.flat.normal) < inclusion.flat.distance_nm
+        if inclusion.stretch is not None:  # the matrix is symmetric
+            offset = offset @ np.linalg.inv(inclusion.stretch_matrix)
         distance = np.linalg.norm(offset, axis=1)
         if inclusion.cap is not None:
             cosine = offset @ np.array(inclusion.cap.axis) / np.maximum(distance, 1e-300)
-            within = distance < inclusion.radius_nm + inclusion.cap.thickness_nm
+            within = kept & (distance < inclusion.radius_nm + inclusion.cap.thickness_nm)
             within &= cosine > np.cos(np.radians(inclusion.cap.half_angle_deg))
             phases[within] = cap
-        phases[distance < inclusion.radius_nm] = crystal
+        phases[kept & (distance < inclusion.radius_nm)] = crystal
     return phases
 
 

@@ -110,7 +110,7 @@ def test_json_round_trip(statistics, composites, kind):
     np.testing.assert_array_equal(back.weights, cell.weights)
     assert geometric_fractions(back) == geometric_fractions(cell)
     with pytest.raises(ValueError, match="schema version 7"):
-        cell_from_json(cell.to_json().replace('"schema_version": 1', '"schema_version": 7'))
+        cell_from_json(cell.to_json().replace('"schema_version": 2', '"schema_version": 7'))
 
 
 def test_glass_has_the_volume_of_the_composite(statistics, composites):
