@@ -1,4 +1,7 @@
-"""The mesh as data: nodes, tetrahedra, phases, grains and the periodic identification of nodes."""
+"""The mesh as data: nodes, cells, phases, grains and the periodic identification of nodes.
+
+Cells are tetrahedra, or triangles of the plane x-y in plane strain.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,6 +15,9 @@ TETRAHEDRON_EDGES = ((0, 1), (1, 2), (0, 2), (0, 3), (2, 3), (1, 3))
 
 TETRAHEDRON_FACETS = ((1, 2, 3), (0, 3, 2), (0, 1, 3), (0, 2, 1))
 """Vertices of the facet opposite each vertex, normal outwards."""
+
+TRIANGLE_EDGES = ((0, 1), (1, 2), (2, 0))
+"""Vertices of each edge of a triangle, in the order of the midside nodes 3 to 5 of Gmsh."""
 
 EDGES_OF_FACETS = ((1, 4, 5), (3, 4, 2), (0, 5, 3), (2, 1, 0))
 """Edges of each facet, numbered as ``TETRAHEDRON_EDGES``."""
@@ -35,18 +41,18 @@ def body_order(phase: Int32Array, grain: Int32Array) -> IntArray:
 
 @dataclass(frozen=True, eq=False)
 class PeriodicMesh:
-    """A tetrahedral mesh of a periodic cell, or of a plain body.
+    """A mesh of a periodic cell, or of a plain body, in d = 2 or 3 dimensions.
 
     Parameters
     ----------
-    points : ndarray, shape (n, 3)
+    points : ndarray, shape (n, d)
         Node positions in nm, not wrapped: every cell is geometrically whole.
-    cells : ndarray of int, shape (m, 4) or (m, 10)
+    cells : ndarray of int, shape (m, 4) or (m, 10), in the plane (m, 3) or (m, 6)
         Node numbers in Gmsh order; positively oriented.
     torus_node : ndarray of int, shape (n,)
         Representative node of each node modulo the lattice; ``arange(n)`` for a mesh that is not
         periodic.
-    lattice : ndarray, shape (3, 3)
+    lattice : ndarray, shape (d, d)
         Period vectors as rows, in nm.
     periodic : bool
         Whether every boundary facet has its partner modulo the lattice.
@@ -68,13 +74,18 @@ class PeriodicMesh:
     grain: Int32Array
 
     @property
+    def dimension(self) -> int:
+        """Space dimension: 3, or 2 for plane strain."""
+        return self.points.shape[1]
+
+    @property
     def order(self) -> int:
-        """Polynomial order of the geometry, 1 (4 nodes) or 2 (10 nodes)."""
-        return 1 if self.cells.shape[1] == 4 else 2
+        """Polynomial order of the geometry: 1 (vertices only) or 2 (with midside nodes)."""
+        return 1 if self.cells.shape[1] == self.dimension + 1 else 2
 
     @property
     def cell_volume_nm3(self) -> float:
-        """Volume of the periodic cell in nm^3."""
+        """Volume of the periodic cell in nm^3; in the plane its area times a thickness of 1 nm."""
         return float(abs(np.linalg.det(self.lattice)))
 
     @property
