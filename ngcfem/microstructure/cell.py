@@ -1,4 +1,8 @@
-"""The periodic cell as geometry: grains, interface network, crystals and layers, without a mesh."""
+"""The periodic cell as geometry: grains, interface network, crystals and layers, without a mesh.
+
+A cell of two dimensions is the section z = const of a body in plane strain: what is a volume below
+is an area times a thickness of 1 nm, a ball is a disc, and a cap a piece of a ring.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,7 +31,7 @@ Rows = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class Cap:
-    """A spherical cap of even thickness that sits on a sphere.
+    """A spherical cap of even thickness that sits on a sphere; in the plane a piece of a ring.
 
     Parameters
     ----------
@@ -40,7 +44,7 @@ class Cap:
         Radial thickness in nm.
     """
 
-    axis: tuple[float, float, float]
+    axis: tuple[float, ...]
     half_angle_deg: float
     thickness_nm: float
 
@@ -68,7 +72,7 @@ class Flat:
 
 @dataclass(frozen=True)
 class Inclusion:
-    """A sphere or ellipsoid, with or without a cap of another phase on it.
+    """A sphere, ellipsoid or (in the plane) disc, with or without a cap of another phase on it.
 
     Parameters
     ----------
@@ -87,12 +91,17 @@ class Inclusion:
         Plane that cuts the crystal off at the network. It does not meet the cap.
     """
 
-    centre_nm: tuple[float, float, float]
+    centre_nm: tuple[float, ...]
     radius_nm: float
     grain: int = -1
     cap: Cap | None = None
     stretch: Rows | None = None
     flat: Flat | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Space dimension: 3, or 2 for a disc."""
+        return len(self.centre_nm)
 
     @property
     def stretch_matrix(self) -> FloatArray:
@@ -118,6 +127,8 @@ class Inclusion:
     @property
     def volume_nm3(self) -> float:
         """Volume of the crystal in nm^3, without what a flat cuts off."""
+        if self.dimension == 2:
+            return np.pi * self.radius_nm**2
         return 4.0 / 3.0 * np.pi * self.radius_nm**3 - self.cut_volume_nm3
 
     @property
@@ -133,6 +144,8 @@ class Inclusion:
         if self.cap is None:
             return 0.0
         outer = self.radius_nm + self.cap.thickness_nm
+        if self.dimension == 2:
+            return float(np.radians(self.cap.half_angle_deg) * (outer**2 - self.radius_nm**2))
         solid_angle = 2.0 * np.pi * (1.0 - np.cos(np.radians(self.cap.half_angle_deg)))
         return float(solid_angle / 3.0 * (outer**3 - self.radius_nm**3))
 
@@ -161,11 +174,11 @@ class PeriodicCell:
     ----------
     kind : str
         One of ``CELL_KINDS``.
-    lattice : ndarray, shape (3, 3)
+    lattice : ndarray, shape (3, 3), in the plane (2, 2)
         Period vectors as rows, in nm.
     phase_names : tuple of str
         Names of the phases that occur.
-    sites : ndarray, shape (n, 3)
+    sites : ndarray, shape (n, 3), in the plane (n, 2)
         Laguerre sites of the grains in nm; no rows without grains.
     weights : ndarray, shape (n,)
         Laguerre weights in nm^2.
@@ -180,7 +193,7 @@ class PeriodicCell:
         Index of the axis normal to the layers.
     seed : int or None
         Seed that made the cell; None for the kinds without chance.
-    rotation : ndarray, shape (3, 3)
+    rotation : ndarray, shape (3, 3), in the plane (2, 2)
         Turn of the whole cell: everything above is given in the frame of the cell, and the
         finished mesh, its lattice and all pictures show x_lab = rotation @ x.
     """
@@ -198,13 +211,18 @@ class PeriodicCell:
     rotation: FloatArray = field(default_factory=lambda: np.eye(3))
 
     @property
+    def dimension(self) -> int:
+        """Space dimension: 3, or 2 for plane strain."""
+        return len(self.lattice)
+
+    @property
     def number_of_grains(self) -> int:
         """Number of grains, 0 without grains."""
         return len(self.sites)
 
     @property
     def volume_nm3(self) -> float:
-        """Volume of the cell in nm^3."""
+        """Volume of the cell in nm^3; in the plane its area times a thickness of 1 nm."""
         return float(abs(np.linalg.det(self.lattice)))
 
     def to_json(self) -> str:
@@ -273,40 +291,45 @@ def cell_from_json(text: str) -> PeriodicCell:
             f"cell file of schema version {document.get('schema_version')}: "
             f"this program reads versions {readable}"
         )
+    lattice = np.array(document["lattice_nm"], dtype=float)
     return PeriodicCell(
         kind=document["kind"],
-        lattice=np.array(document["lattice_nm"], dtype=float),
+        lattice=lattice,
         phase_names=tuple(document["phase_names"]),
-        sites=np.array(document["sites_nm"], dtype=float).reshape(-1, 3),
+        sites=np.array(document["sites_nm"], dtype=float).reshape(-1, len(lattice)),
         weights=np.array(document["weights_nm2"], dtype=float),
         interface_thickness_nm=document["interface_thickness_nm"],
         inclusions=tuple(_inclusion(entry) for entry in document["inclusions"]),
         layers=tuple(Layer(**entry) for entry in document["layers"]),
         layer_axis=document["layer_axis"],
         seed=document["seed"],
-        rotation=np.array(document.get("rotation", np.eye(3)), dtype=float),
+        rotation=np.array(document.get("rotation", np.eye(len(lattice))), dtype=float),
     )
 
 
-def box_lattice(cell_nm: float | Sequence[float]) -> FloatArray:
-    """Period vectors of a box.
+def box_lattice(cell_nm: float | Sequence[float], dimension: int = 3) -> FloatArray:
+    """Period vectors of a box or, in the plane, of a rectangle.
 
     Parameters
     ----------
     cell_nm : float or sequence of float
-        Edge of a cube, or the three edges, in nm.
+        Edge of a cube or square, or all edges, in nm.
+    dimension : int
+        2 or 3.
 
     Returns
     -------
-    ndarray, shape (3, 3)
+    ndarray, shape (dimension, dimension)
         Period vectors as rows.
 
     Raises
     ------
     ValueError
-        If an edge is not a positive number, or their number is neither 1 nor 3.
+        If an edge is not a positive number, or their number is neither 1 nor the dimension.
     """
     edges = np.atleast_1d(np.asarray(cell_nm, dtype=float))
-    if edges.shape not in ((1,), (3,)) or not np.all(np.isfinite(edges)) or np.any(edges <= 0.0):
-        raise ValueError(f"cell_nm must be one or three positive lengths, not {cell_nm}")
-    return np.diag(np.broadcast_to(edges, (3,)).astype(float))
+    sound = edges.shape in ((1,), (dimension,)) and np.all(np.isfinite(edges))
+    if not sound or np.any(edges <= 0.0):
+        number = "three" if dimension == 3 else "two"
+        raise ValueError(f"cell_nm must be one or {number} positive lengths, not {cell_nm}")
+    return np.diag(np.broadcast_to(edges, (dimension,)).astype(float))
