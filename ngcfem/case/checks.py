@@ -22,6 +22,7 @@ from ngcfem.case.petsc_options import check_petsc_options
 from ngcfem.case.sections import (
     CompareSection,
     CompositeSection,
+    GlassSection,
     HomogeneousSection,
     LaminateSection,
     Load,
@@ -153,6 +154,14 @@ def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
             "nothing: the key is missing",
             f"a whole number for the random {micro.kind}",
             "add seed = 1 at the top of the file; the same seed gives the same cell",
+        )
+    if isinstance(micro, GlassSection) and micro.n_realizations > 1:
+        yield Finding(
+            parts.file,
+            "microstructure.n_realizations",
+            shown(micro.n_realizations),
+            "1 for the kind glass: nothing in its cell is left to chance",
+            "delete the line",
         )
     if isinstance(micro, CompositeSection):
         elongation = max(micro.cell_aspect) / min(micro.cell_aspect)

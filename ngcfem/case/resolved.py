@@ -13,7 +13,7 @@ from ngcfem.case.values import is_number
 
 _ASSUMED = "assumed"
 _LISTS_OF_TABLES = {"": ("phase",), "load": ("segment",)}
-_NO_QUANTITIES = ("schema_version", "seed", "dimension")
+_NO_QUANTITIES = ("schema_version", "seed", "dimension", "n_realizations")
 _DEFAULT = "default"
 
 

@@ -20,6 +20,7 @@ from ngcfem.case.resolved import resolved_document, resolved_text
 from ngcfem.case.sections import (
     CaseDocument,
     CompareSection,
+    CompositeSection,
     Load,
     MeshSection,
     Microstructure,
@@ -90,6 +91,12 @@ class Case:
     def mesh(self) -> MeshSection:
         """Section [mesh]."""
         return self.document.mesh
+
+    @property
+    def n_realizations(self) -> int:
+        """Number of cells that the case asks for; more than one make an ensemble."""
+        micro = self.microstructure
+        return micro.n_realizations if isinstance(micro, CompositeSection) else 1
 
     @property
     def load(self) -> Load:

@@ -30,6 +30,7 @@ from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.quantities import Axis, Boundary, Kinematics
 
 LARGEST_SEED = 2**63 - 1
+LARGEST_ENSEMBLE = 1000
 Law = Literal["elastic", "j2", "drucker-prager"]
 
 
@@ -64,6 +65,12 @@ class CompositeSection(_MicrostructureSection):
     cell_aspect: tuple[Positive, Positive, Positive] = Field(
         default=(1.0, 1.0, 1.0),
         description="Relative edge lengths of the cell; an elongated one frustrates bands less.",
+    )
+    n_realizations: int = Field(
+        default=1,
+        ge=1,
+        le=LARGEST_ENSEMBLE,
+        description="Cells of the same statistics, each with a seed of its own, run as one case.",
     )
 
 
