@@ -41,4 +41,5 @@ Axis = Literal["x", "y", "z"]
 AXIS_INDEX: dict[str, int] = {"x": 0, "y": 1, "z": 2}
 
 Kinematics = Literal["finite", "small"]
-Boundary = Literal["periodic", "uniform-displacement"]
+Boundary = Literal["periodic", "uniform-displacement", "platens"]
+PlatenContact = Literal["smooth", "rough"]

@@ -9,15 +9,15 @@ import basix.ufl
 import dolfinx
 import dolfinx.fem
 import dolfinx.fem.petsc
-import dolfinx.mesh
 import numpy as np
 import ufl
 from petsc4py import PETSc
 
 from ngcfem.constitutive.xla import compilation_cache_directory
+from ngcfem.fem.boundary import Platens, held_components, held_degrees_of_freedom
 from ngcfem.fem.periodic import RepresentativeVolume
-from ngcfem.fem.quadrature import QUADRATURE_DEGREE, QuadraticTetrahedra, scatter_add
-from ngcfem.quantities import FloatArray, Int32Array, IntArray
+from ngcfem.fem.quadrature import QUADRATURE_DEGREE, QuadraticElements, scatter_add
+from ngcfem.quantities import BoolArray, Boundary, FloatArray, Int32Array, IntArray
 
 TANGENT_CHUNK = 16384
 
@@ -28,41 +28,66 @@ class FluctuationSpace:
     Parameters
     ----------
     volume : RepresentativeVolume
-        The mesh.
-    uniform_displacement : bool
-        Whether the fluctuation vanishes on the outer boundary (linear displacements there) instead
-        of being periodic.
+        The mesh, in d = 2 (plane strain) or 3 dimensions.
+    boundary : {"periodic", "uniform-displacement", "platens"}
+        Fluctuation at the boundary: periodic, zero, or held where platens touch.
+    platens : Platens or None
+        The plates, for that boundary condition.
 
     Attributes
     ----------
-    element : QuadraticTetrahedra
+    dimension : int
+        Space dimension d, the number of displacement components.
+    has_translations : bool
+        Whether rigid translations are in the null space.
+    has_free_surface : bool
+        Whether the fluctuation may have a mean gradient.
+    element : QuadraticElements
         Gradients and element forces.
-    fixed_nodes : ndarray of int32
-        Local nodes (owned and ghost) whose fluctuation is held at zero.
+    held : ndarray of bool, shape (local nodes, d)
+        Components, at owned and ghost nodes, that are held at zero.
     matrix : petsc4py.PETSc.Mat
         Tangent matrix, refilled by `assemble_tangent`.
     moduli : ndarray, shape (points, 81)
         Tangent moduli dP_iJ/dF_kL in GPa at 27 i + 9 J + 3 k + L, at the integration points of the
         owned cells, cell by cell; the caller writes them before `assemble_tangent`.
+
+    Raises
+    ------
+    RefusedError
+        If the specimen has no flat face for a platen to touch.
+
+    Notes
+    -----
+    The laws are three-dimensional in either case. In plane strain the displacement has two
+    components and the matrix takes the 16 in-plane components of the moduli.
     """
 
-    def __init__(self, volume: RepresentativeVolume, uniform_displacement: bool) -> None:
+    def __init__(
+        self,
+        volume: RepresentativeVolume,
+        boundary: Boundary = "periodic",
+        platens: Platens | None = None,
+    ) -> None:
         self.volume = volume
         self.comm = volume.comm
-        self.uniform_displacement = uniform_displacement
+        d = volume.source.dimension
+        self.dimension: int = d
+        self.has_translations: bool = boundary == "periodic"
+        self.has_free_surface: bool = boundary == "platens"
         mesh = volume.mesh
-        self.space = dolfinx.fem.functionspace(mesh, ("Lagrange", 2, (3,)))
+        self.space = dolfinx.fem.functionspace(mesh, ("Lagrange", 2, (d,)))
         cells = volume.number_of_owned_cells
         self.dofs: Int32Array = np.ascontiguousarray(self.space.dofmap.list[:cells])
-        self.element = QuadraticTetrahedra(volume, self.dofs)
+        self.element = QuadraticElements(volume, self.dofs)
         index_map = self.space.dofmap.index_map
         self.owned_nodes: int = index_map.size_local
         self.local_nodes: int = index_map.size_local + index_map.num_ghosts
         self.global_nodes: int = index_map.size_global
-        self._work = dolfinx.la.vector(index_map, 3)
+        self._work = dolfinx.la.vector(index_map, d)
 
         moduli_element = basix.ufl.quadrature_element(
-            "tetrahedron", value_shape=(3, 3, 3, 3), degree=QUADRATURE_DEGREE
+            volume.simplex.name, value_shape=(d, d, d, d), degree=QUADRATURE_DEGREE
         )
         moduli = dolfinx.fem.Function(dolfinx.fem.functionspace(mesh, moduli_element))
         self.number_of_points: int = cells * self.element.number_of_points
@@ -81,25 +106,18 @@ class FluctuationSpace:
         (self._integral,) = dolfinx.fem.pack_coefficients(self._form)
         self.moduli: FloatArray = np.zeros((self.number_of_points, 81))
         self.matrix = dolfinx.fem.petsc.create_matrix(self._form)
-        self.matrix.setVariableBlockSizes(np.full(self.owned_nodes, 3, dtype=np.int32))
-        self.fixed_nodes: Int32Array = self._find_fixed_nodes()
+        self.matrix.setVariableBlockSizes(np.full(self.owned_nodes, d, dtype=np.int32))
+        self.held: BoolArray = held_components(self.space, volume, boundary, platens)
         self._conditions: list[Any] = []
-        if uniform_displacement:
-            zero = dolfinx.fem.Function(self.space)
-            self._conditions = [dolfinx.fem.dirichletbc(zero, self.fixed_nodes)]
-
-    def _find_fixed_nodes(self) -> Int32Array:
-        if not self.uniform_displacement:
-            return np.empty(0, np.int32)
-        topology = self.volume.mesh.topology
-        topology.create_connectivity(2, 3)
-        facets = dolfinx.mesh.exterior_facet_indices(topology)
-        return np.sort(dolfinx.fem.locate_dofs_topological(self.space, 2, facets)).astype(np.int32)
-
-    @property
-    def has_translations(self) -> bool:
-        """Whether rigid translations are in the null space."""
-        return not self.uniform_displacement
+        if not self.has_translations:
+            self._conditions = [
+                dolfinx.fem.dirichletbc(
+                    np.float64(0.0),
+                    held_degrees_of_freedom(self.held, component).astype(np.int32),
+                    self.space.sub(component),
+                )
+                for component in range(d)
+            ]
 
     def assemble_tangent(self) -> None:
         """Refill `matrix` from the tangent moduli; collective."""
@@ -110,17 +128,24 @@ class FluctuationSpace:
             bcs=self._conditions,
             diag=self._diagonal_scale(),
             constants=np.empty(0),
-            coeffs={self._integral: self.moduli.reshape(len(self.dofs), -1)},
+            coeffs={self._integral: self._moduli_of_displacement().reshape(len(self.dofs), -1)},
         )
         self.matrix.assemble()
 
+    def _moduli_of_displacement(self) -> FloatArray:
+        """Moduli between the components of the displacement gradient, shape (points, d^4)."""
+        if self.dimension == 3:
+            return self.moduli
+        in_plane = np.arange(81).reshape(3, 3, 3, 3)[:2, :2, :2, :2].ravel()
+        return self.moduli[:, in_plane]
+
     def _diagonal_scale(self) -> float:
         """Typical stiffness in nN/nm, put on the diagonal of held nodes."""
-        if not self.uniform_displacement:
+        if self.has_translations:
             return 1.0
         local = float(self.moduli[0, ::10].mean()) if len(self.moduli) else 0.0
         modulus = self.comm.allreduce(local, op=MPI.MAX)
-        return modulus * self.volume.source.cell_volume_nm3 ** (1.0 / 3.0)
+        return modulus * self.volume.source.cell_length_nm ** (self.dimension - 2)
 
     def residual(self, stress: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Residual forces of the owned nodes, and the magnitudes of the element forces summed.
@@ -134,36 +159,36 @@ class FluctuationSpace:
 
         Returns
         -------
-        forces : ndarray, shape (owned nodes, 3)
-            Sum of the element forces in nN; zero at held nodes.
-        magnitudes : ndarray, shape (owned nodes, 3)
-            Sum of the absolute values of the element forces in nN, held nodes included.
+        forces : ndarray, shape (owned nodes, d)
+            Sum of the element forces in nN; zero where held.
+        magnitudes : ndarray, shape (owned nodes, d)
+            Sum of the absolute values of the element forces in nN, held components included.
         """
         element_forces = self.element.element_forces(
             stress.reshape(-1, self.element.number_of_points, 3, 3)
         )
         forces = self._sum_over_cells(element_forces)
-        forces[self.fixed_nodes[self.fixed_nodes < self.owned_nodes]] = 0.0
+        forces[self.held[: self.owned_nodes]] = 0.0
         return forces, self._sum_over_cells(np.abs(element_forces))
 
     def _sum_over_cells(self, element_values: FloatArray) -> FloatArray:
         """Sum cell values into the owned nodes, over the ranks too."""
         self._work.array[:] = 0.0
-        scatter_add(element_values, self.dofs, self._work.array.reshape(-1, 3))
+        scatter_add(element_values, self.dofs, self._work.array.reshape(-1, self.dimension))
         self._work.scatter_reverse(dolfinx.la.InsertMode.add)
-        return self._work.array.reshape(-1, 3)[: self.owned_nodes].copy()
+        return self._work.array.reshape(-1, self.dimension)[: self.owned_nodes].copy()
 
     def mean_over_cells(self, cell_values: FloatArray) -> FloatArray:
         """Mean, over the cells that share a node, of values given by cell; collective.
 
         Parameters
         ----------
-        cell_values : ndarray, shape (m, 10, 3)
+        cell_values : ndarray, shape (m, a, d)
             Values at the nodes of the owned cells.
 
         Returns
         -------
-        ndarray, shape (owned nodes, 3)
+        ndarray, shape (owned nodes, d)
             Values of the owned nodes; values that agree between cells come back exactly to
             rounding.
         """
@@ -183,9 +208,9 @@ class FluctuationSpace:
 
         Returns
         -------
-        columns : ndarray, shape (owned nodes * 3, c)
+        columns : ndarray, shape (owned nodes * d, c)
             Forces in nN per unit macroscopic component: df/dF.
-        rows : ndarray, shape (owned nodes * 3, c)
+        rows : ndarray, shape (owned nodes * d, c)
             Derivative of V0 times the macroscopic stress by the fluctuation: V0 dP/du.
         """
         columns = self._border_of(components, transposed=False)
@@ -193,9 +218,9 @@ class FluctuationSpace:
         return columns, rows
 
     def _border_of(self, components: IntArray, transposed: bool) -> FloatArray:
-        border = np.empty((self.owned_nodes * 3, len(components)))
+        border = np.empty((self.owned_nodes * self.dimension, len(components)))
         stress = np.empty((self.number_of_points, 9))
-        fixed = self.fixed_nodes[self.fixed_nodes < self.owned_nodes]
+        held = self.held[: self.owned_nodes]
         for column, component in enumerate(components):
             for start in range(0, self.number_of_points, TANGENT_CHUNK):
                 rows = slice(start, min(start + TANGENT_CHUNK, self.number_of_points))
@@ -204,7 +229,7 @@ class FluctuationSpace:
             forces = self._sum_over_cells(
                 self.element.element_forces(stress.reshape(-1, self.element.number_of_points, 3, 3))
             )
-            forces[fixed] = 0.0
+            forces[held] = 0.0
             border[:, column] = forces.ravel()
         return border
 
@@ -249,17 +274,17 @@ class FluctuationSpace:
 
         Parameters
         ----------
-        owned : ndarray, shape (owned nodes, 3)
+        owned : ndarray, shape (owned nodes, d)
             Values of the owned nodes.
 
         Returns
         -------
-        ndarray, shape (local nodes, 3)
+        ndarray, shape (local nodes, d)
             Values of the owned and ghost nodes.
         """
-        self._work.array.reshape(-1, 3)[: self.owned_nodes] = owned
+        self._work.array.reshape(-1, self.dimension)[: self.owned_nodes] = owned
         self._work.scatter_forward()
-        return self._work.array.reshape(-1, 3).copy()
+        return self._work.array.reshape(-1, self.dimension).copy()
 
     def interpolation_from_vertices(self) -> tuple[Any, Any]:
         """Build the P1 space and the matrix that interpolates it into the P2 space.
@@ -271,7 +296,7 @@ class FluctuationSpace:
         matrix : petsc4py.PETSc.Mat
             Interpolation.
         """
-        vertices = dolfinx.fem.functionspace(self.volume.mesh, ("Lagrange", 1, (3,)))
+        vertices = dolfinx.fem.functionspace(self.volume.mesh, ("Lagrange", 1, (self.dimension,)))
         matrix = dolfinx.fem.petsc.interpolation_matrix(vertices, self.space)
         matrix.assemble()
         return vertices, matrix
@@ -303,24 +328,26 @@ def form_compiler_settings() -> dict[str, Any]:
     return {"cffi_extra_compile_args": flags, "cache_dir": directory, "timeout": 120}
 
 
-def translation_modes(matrix: PETSc.Mat) -> list[PETSc.Vec]:
-    """Orthonormal rigid translations of a block-size-3 matrix.
+def translation_modes(matrix: PETSc.Mat, dimension: int) -> list[PETSc.Vec]:
+    """Orthonormal rigid translations of a matrix with one block a node.
 
     Parameters
     ----------
     matrix : petsc4py.PETSc.Mat
         Matrix whose layout the vectors take.
+    dimension : int
+        Components of the displacement, the size of a block.
 
     Returns
     -------
     list of petsc4py.PETSc.Vec
-        Three vectors.
+        One vector a component.
     """
     modes = []
-    for component in range(3):
+    for component in range(dimension):
         mode = matrix.createVecRight()
-        values = np.zeros((mode.getLocalSize() // 3, 3))
-        values[:, component] = (mode.getSize() // 3) ** -0.5
+        values = np.zeros((mode.getLocalSize() // dimension, dimension))
+        values[:, component] = (mode.getSize() // dimension) ** -0.5
         mode.array[:] = values.ravel()
         modes.append(mode)
     return modes

@@ -68,7 +68,7 @@ class BorderedSystem:
         Preconditioner of K.
     translations : petsc4py.PETSc.NullSpace or None
         Null space of K.
-    columns, rows : ndarray, shape (owned nodes * 3, c)
+    columns, rows : ndarray, shape (owned nodes * d, c)
         Scaled couplings C and B.
     macroscopic : ndarray, shape (c, c)
         Scaled D.
@@ -92,7 +92,7 @@ class BorderedSystem:
         self._macroscopic = macroscopic
         self._count = macroscopic.shape[0]
         self._inverse = positive_inverse(macroscopic)
-        self._local = space.owned_nodes * 3
+        self._local = space.owned_nodes * space.dimension
         self.owner: int = space.comm.size - 1
         self.holds_macroscopic: bool = space.comm.rank == self.owner
         self._input = space.matrix.createVecRight()
@@ -182,7 +182,7 @@ class BorderedSolver:
     -----
     The coarse operator is the Galerkin product with the interpolation from the vertices. The rigid
     translations are attached as null space on both levels, and the six rigid modes guide the
-    aggregation of the coarse level.
+    aggregation of the coarse level (in plane strain two translations and one rotation).
     """
 
     def __init__(self, space: FluctuationSpace, petsc_options: Mapping[str, str]) -> None:
@@ -190,13 +190,13 @@ class BorderedSolver:
         self._comm: Intracomm = space.comm
         self.use_gmres: bool = False
         self.cpu_seconds: float = 0.0
-        self.length: float = space.volume.source.cell_volume_nm3 ** (1.0 / 3.0)
+        self.length: float = space.volume.source.cell_length_nm
         self._vertices, self._interpolation = space.interpolation_from_vertices()
         self._coarse: PETSc.Mat | None = None
         self._translations: PETSc.NullSpace | None = None
         if space.has_translations:
             self._translations = PETSc.NullSpace().create(
-                vectors=translation_modes(space.matrix), comm=self._comm
+                vectors=translation_modes(space.matrix, space.dimension), comm=self._comm
             )
             space.matrix.setNullSpace(self._translations)
         prefix = f"ngcfem_{id(self):x}_"
@@ -214,7 +214,7 @@ class BorderedSolver:
 
         Parameters
         ----------
-        columns, rows : ndarray, shape (owned nodes * 3, c)
+        columns, rows : ndarray, shape (owned nodes * d, c)
             Couplings df/dF and V0 dP/du, unscaled.
         macroscopic : ndarray, shape (c, c)
             V0 dP/dF of the free components, unscaled.
@@ -222,7 +222,7 @@ class BorderedSolver:
         matrix = self._space.matrix
         if self._coarse is None:
             coarse = matrix.ptap(self._interpolation)
-            coarse.setBlockSize(3)
+            coarse.setBlockSize(self._space.dimension)
             self._attach_coarse_modes(coarse)
             self._coarse = coarse
             self.multigrid.setOperators(matrix, matrix)
@@ -246,16 +246,17 @@ class BorderedSolver:
         )
 
     def _attach_coarse_modes(self, coarse: PETSc.Mat) -> None:
-        modes = translation_modes(coarse)
+        dimension = self._space.dimension
+        modes = translation_modes(coarse, dimension)
         if self._space.has_translations:
             coarse.setNullSpace(PETSc.NullSpace().create(vectors=modes, comm=self._comm))
         owned = self._vertices.dofmap.index_map.size_local
         position = self._vertices.tabulate_dof_coordinates()[:owned]
         count = max(self._comm.allreduce(owned), 1)
         position = position - self._comm.allreduce(position.sum(axis=0)) / count
-        for p, q in ((0, 1), (1, 2), (2, 0)):
+        for p, q in ((0, 1), (1, 2), (2, 0))[: 2 * dimension - 3]:
             rotation = coarse.createVecRight()
-            values = np.zeros((owned, 3))
+            values = np.zeros((owned, dimension))
             values[:, p], values[:, q] = -position[:, q], position[:, p]
             rotation.array[:] = values.ravel()
             for mode in modes:
@@ -276,7 +277,7 @@ class BorderedSolver:
 
         Parameters
         ----------
-        forces : ndarray, shape (owned nodes, 3)
+        forces : ndarray, shape (owned nodes, d)
             Right-hand side of the fluctuation in nN.
         macroscopic_forces : ndarray, shape (c,)
             Right-hand side of the free components: V0 times a stress, unscaled.
@@ -287,7 +288,7 @@ class BorderedSolver:
 
         Returns
         -------
-        fluctuation : ndarray, shape (owned nodes, 3)
+        fluctuation : ndarray, shape (owned nodes, d)
             Change of the fluctuation in nm.
         components : ndarray, shape (c,)
             Change of the free macroscopic components.
@@ -327,7 +328,7 @@ class BorderedSolver:
         local = forces.size
         count = len(macroscopic_forces)
         extra = count if system.holds_macroscopic else 0
-        sizes = (local + extra, self._space.global_nodes * 3 + count)
+        sizes = (local + extra, self._space.global_nodes * self._space.dimension + count)
         operator = PETSc.Mat().createPython((sizes, sizes), system, comm=self._comm)
         operator.setUp()
         right = operator.createVecLeft()
@@ -358,11 +359,10 @@ class BorderedSolver:
             krylov.solve(right, solution)
         reason = krylov.getConvergedReason() if norm > 0.0 else 1
         iterations = krylov.getIterationNumber() if norm > 0.0 else 0
-        fluctuation = np.array(solution.array_r[:local]).reshape(-1, 3)
-        # Held nodes are zero only to the tolerance of the solve, and no residual speaks of them.
-        fluctuation[self._space.fixed_nodes[self._space.fixed_nodes < self._space.owned_nodes]] = (
-            0.0
-        )
+        fluctuation = np.array(solution.array_r[:local]).reshape(-1, self._space.dimension)
+        # Held components are zero only to the tolerance of the solve, and no residual speaks of
+        # them.
+        fluctuation[self._space.held[: self._space.owned_nodes]] = 0.0
         components = system.macroscopic_part(solution.array_r) / self.length
         for thing in (krylov, operator, right, solution):
             thing.destroy()
@@ -376,9 +376,10 @@ class BorderedSolver:
 
     def _bordered_translations(self, operator: PETSc.Mat, local: int) -> PETSc.NullSpace:
         modes = []
-        for component in range(3):
+        dimension = self._space.dimension
+        for component in range(dimension):
             mode = operator.createVecRight()
-            values = np.zeros((local // 3, 3))
+            values = np.zeros((local // dimension, dimension))
             values[:, component] = self._space.global_nodes**-0.5
             mode.array[:local] = values.ravel()
             modes.append(mode)

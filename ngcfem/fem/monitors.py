@@ -141,6 +141,11 @@ class Monitors:
         -------
         Increment
             The step as the outside sees it.
+
+        Notes
+        -----
+        F of a specimen with free surfaces is the volume average. Platens work on the axial stretch
+        alone, which the prescribed F holds, so the averaged work is compared with that.
         """
         gradient, stress = state.point_deformation_gradient, state.point_stress
         jacobian = determinants(gradient)
@@ -154,6 +159,9 @@ class Monitors:
             np.column_stack([work, current, plastic, plastic**2, growth, current[:, None] * cauchy])
         )
         integrals /= self._total_volume
+        macroscopic = state.deformation_gradient.copy()
+        if self._space.has_free_surface:
+            macroscopic = self._space.integral(gradient).reshape(3, 3) / self._total_volume
         macroscopic_step = state.deformation_gradient - previous_macroscopic
         macroscopic_work = float(np.sum(state.stress * macroscopic_step))
         scale = state.stress_scale * max(float(np.linalg.norm(macroscopic_step)), 1e-300)
@@ -166,7 +174,7 @@ class Monitors:
             increment=number,
             requested=requested,
             time_s=time_s,
-            deformation_gradient=state.deformation_gradient.copy(),
+            deformation_gradient=macroscopic,
             first_piola_kirchhoff_stress=state.stress.copy(),
             newton_iterations=counters[0],
             linear_iterations=counters[1],
@@ -186,11 +194,11 @@ class Monitors:
         )
 
     def _vertex_jacobians(self, state: "EquilibriumState") -> FloatArray:
-        """Det F at the vertices of the owned cells, shape (m, 4)."""
+        """Det F at the vertices of the owned cells, shape (m, vertices)."""
         space = self._space
         gradient = space.element.vertex_gradient(space.with_ghosts(state.fluctuation))
         gradient = gradient + state.deformation_gradient
-        return determinants(gradient.reshape(-1, 9)).reshape(-1, 4)
+        return determinants(gradient.reshape(-1, 9)).reshape(gradient.shape[:2])
 
     def _smallest_and_negative(self, vertices: FloatArray) -> tuple[float, int]:
         smallest = self._comm.allreduce(float(vertices.min(initial=np.inf)), op=MPI.MIN)

@@ -18,13 +18,13 @@ class EquilibriumState:
 
     Parameters
     ----------
-    fluctuation : ndarray, shape (owned nodes, 3)
+    fluctuation : ndarray, shape (owned nodes, d)
         Displacement fluctuation in nm.
     deformation_gradient : ndarray, shape (3, 3)
         Macroscopic F.
     stress : ndarray, shape (3, 3)
         Macroscopic nominal stress in GPa.
-    forces : ndarray, shape (owned nodes, 3)
+    forces : ndarray, shape (owned nodes, d)
         Residual forces in nN.
     force_residual : float
         Norm of the forces over the norm of the summed element-force magnitudes.
@@ -154,7 +154,7 @@ class NewtonSolver:
 
         Parameters
         ----------
-        fluctuation : ndarray, shape (owned nodes, 3)
+        fluctuation : ndarray, shape (owned nodes, d)
             First guess in nm.
         deformation_gradient : ndarray, shape (3, 3)
             First guess; the prescribed components already hold their values.

@@ -17,13 +17,12 @@ import numpy as np
 import ufl
 
 from ngcfem.errors import raise_together
+from ngcfem.fem.simplex import Simplex, simplex_of
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
 from ngcfem.quantities import Int32Array, IntArray
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
-
-GMSH_TO_DOLFINX_TETRAHEDRON_10 = np.array([0, 1, 2, 3, 8, 9, 5, 7, 6, 4])
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ class RepresentativeVolume:
         Index into ``source.phase_names`` of each owned cell.
     grain : ndarray of int32, shape (m,)
         Grain of each owned cell.
-    node : ndarray of int, shape (m, 4) or (m, 10)
+    node : ndarray of int, shape (m, 4) or (m, 10), in the plane (m, 3) or (m, 6)
         Row in ``source.points`` of the geometry nodes of each owned cell, DOLFINx order.
     """
 
@@ -57,6 +56,11 @@ class RepresentativeVolume:
     def comm(self) -> "Intracomm":
         """Communicator of the mesh."""
         return self.mesh.comm
+
+    @property
+    def simplex(self) -> Simplex:
+        """Shape of the cells."""
+        return simplex_of(self.source.dimension)
 
     @property
     def number_of_owned_cells(self) -> int:
@@ -86,7 +90,10 @@ class RepresentativeVolume:
         original = np.asarray(self.mesh.topology.original_cell_index)
         values = getattr(self.source, kind)[original]
         return dolfinx.mesh.meshtags(
-            self.mesh, 3, np.arange(len(original), dtype=np.int32), values.astype(np.int32)
+            self.mesh,
+            self.source.dimension,
+            np.arange(len(original), dtype=np.int32),
+            values.astype(np.int32),
         )
 
 
@@ -124,12 +131,14 @@ def build_representative_volume(
        would merge the periodic images again.
     3. A node is owned by the lowest rank that owns one of its cells.
     """
+    simplex = simplex_of(source.dimension)
+    dimension, corners = simplex.dimension, simplex.number_of_vertices
     cells = source.cells
     if source.order == 2:
-        cells = cells[:, GMSH_TO_DOLFINX_TETRAHEDRON_10]
-    linear = basix.ufl.element("Lagrange", "tetrahedron", 1, shape=(3,))
+        cells = cells[:, simplex.dolfinx_from_gmsh]
+    linear = basix.ufl.element("Lagrange", simplex.name, 1, shape=(dimension,))
     root = comm.rank == 0
-    vertices = source.cells[:, :4] if root else np.empty((0, 4), np.int64)
+    vertices = source.cells[:, :corners] if root else np.empty((0, corners), np.int64)
     quotient = source.torus_node[vertices] if periodic_topology else vertices
     partitioner = None
     if comm.size > 1:
@@ -143,7 +152,7 @@ def build_representative_volume(
     )
     topology = topology_mesh.topology
     original = np.asarray(topology.original_cell_index).astype(np.int64)
-    cell_map = topology.index_map(3)
+    cell_map = topology.index_map(dimension)
     error = None
     if len(original) != cell_map.size_local + cell_map.num_ghosts:
         error = RuntimeError("DOLFINx did not keep the original index of every local cell")
@@ -171,9 +180,9 @@ def build_representative_volume(
         domain = ufl.Mesh(linear)
     else:
         coordinate_element = dolfinx.fem.coordinate_element(
-            dolfinx.cpp.mesh.CellType.tetrahedron, 2
+            dolfinx.cpp.mesh.to_type(simplex.name), 2
         )
-        domain = ufl.Mesh(basix.ufl.element("Lagrange", "tetrahedron", 2, shape=(3,)))
+        domain = ufl.Mesh(basix.ufl.element("Lagrange", simplex.name, 2, shape=(dimension,)))
     geometry = dolfinx.mesh.create_geometry(
         index_map,
         position[inverse].reshape(local_cells.shape).astype(np.int32),

@@ -12,6 +12,7 @@ import numpy as np
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
+from ngcfem.fem.boundary import Platens
 from ngcfem.fem.linear_solver import BorderedSolver
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
@@ -50,15 +51,24 @@ class PeriodicProblem:
         Material of every phase of the mesh.
     kinematics : {"finite", "small"}
         Finite strain (multiplicative, Hencky) or small strain.
-    boundary : {"periodic", "uniform-displacement"}
-        Fluctuation at the boundary: periodic, or zero.
+    boundary : {"periodic", "uniform-displacement", "platens"}
+        Fluctuation at the boundary: periodic, zero, or held where platens touch.
     options : SolverOptions
         Tolerances and step control.
+    platens : Platens or None
+        The plates, for that boundary condition.
 
     Raises
     ------
     ValueError
         If a phase of the mesh has no material.
+    RefusedError
+        If the specimen has no flat face for a platen to touch.
+
+    Notes
+    -----
+    A mesh of the plane is in plane strain: F33 = 1 and no shear out of the plane. Macroscopic F and
+    P are 3x3 in either case; P33 is the reaction out of the plane.
     """
 
     def __init__(
@@ -68,6 +78,7 @@ class PeriodicProblem:
         kinematics: Kinematics = "finite",
         boundary: Boundary = "periodic",
         options: SolverOptions | None = None,
+        platens: Platens | None = None,
     ) -> None:
         missing = [name for name in volume.source.phase_names if name not in materials]
         if missing:
@@ -79,7 +90,8 @@ class PeriodicProblem:
             ("constitutive", "assembly", "preconditioner"), 0.0
         )
         self._comm = volume.comm
-        self._space = FluctuationSpace(volume, boundary == "uniform-displacement")
+        self._platens = platens if boundary == "platens" else None
+        self._space = FluctuationSpace(volume, boundary, platens)
         self._points = MaterialPoints(
             volume, self._space.element.number_of_points, materials, kinematics
         )
@@ -92,7 +104,7 @@ class PeriodicProblem:
         )
         self._monitors = Monitors(volume, self._space, kinematics)
         self._time_increment_s = 1.0
-        self._fluctuation = np.zeros((self._space.owned_nodes, 3))
+        self._fluctuation = np.zeros((self._space.owned_nodes, self._space.dimension))
         self._previous_fluctuation = self._fluctuation.copy()
         self._deformation_gradient = IDENTITY.copy()
         self._stress = np.zeros((3, 3))
@@ -105,7 +117,7 @@ class PeriodicProblem:
     @property
     def number_of_dofs(self) -> int:
         """Number of displacement unknowns over all ranks."""
-        return 3 * self._space.global_nodes
+        return self._space.dimension * self._space.global_nodes
 
     @property
     def cpu_seconds(self) -> dict[str, float]:
@@ -138,7 +150,10 @@ class PeriodicProblem:
         ------
         NotConvergedError
             If a step fails below the smallest step allowed. Everything yielded so far stands.
+        ValueError
+            If the path does not fit the dimension or the platens.
         """
+        self._check_path(path)
         clock = time.perf_counter()
         if self._march is None:
             self._march = MarchPosition(
@@ -163,6 +178,14 @@ class PeriodicProblem:
             increment = self._advance(path, lambda: wall_before + time.perf_counter() - clock)
             yield increment
 
+    def _check_path(self, path: LoadPath) -> None:
+        if self._space.dimension == 2 and not path.is_plane_strain:
+            raise ValueError("a mesh of the plane needs a path with F33 = 1 and no shear along z")
+        if self._platens is not None and path.axis != self._platens.axis:
+            raise ValueError(
+                f"the path is along {path.axis}, the platens are normal to {self._platens.axis}"
+            )
+
     def _advance(self, path: LoadPath, wall: "Callable[[], float]") -> Increment:
         """Make one accepted step, cutting back as often as needed."""
         newton_iterations = linear_iterations = cutbacks = 0
@@ -177,6 +200,8 @@ class PeriodicProblem:
             start_stress = self._stress if at_start else march.segment_start_stress
             end = march.control.end(march.position, path.starts[number + 1])
             target = path.at(end, start_gradient, start_stress)
+            if self._platens is not None:
+                target = self._platens.prescribe(target)
             self._time_increment_s = target.time_s - march.time_s
             step = end - march.position
             guess = self._first_guess(target, step, at_start)
@@ -261,7 +286,8 @@ class PeriodicProblem:
             for axis in np.flatnonzero(free_diagonal):
                 guess[axis, axis] *= ratio ** (1.0 / free_diagonal.sum())
         relative = guess @ np.linalg.inv(current)
-        return self._fluctuation @ relative.T, guess
+        d = self._space.dimension
+        return self._fluctuation @ relative[:d, :d].T, guess
 
     def _evaluate(self, fluctuation: FloatArray, macroscopic: FloatArray) -> EquilibriumState:
         """Update all points and sum the residual; collective."""
@@ -294,7 +320,7 @@ class PeriodicProblem:
         self._spent["constitutive"] += time.process_time() - started
         started = time.process_time()
         if failure:
-            forces = np.zeros((space.owned_nodes, 3))
+            forces = np.zeros((space.owned_nodes, space.dimension))
             force_residual, scale, mean = np.inf, 1.0, np.zeros((3, 3))
         else:
             forces, magnitudes = space.residual(stress)
@@ -306,8 +332,8 @@ class PeriodicProblem:
             modulus = float(np.abs(space.moduli[:1]).max(initial=0.0))
             floor = 1e-12 * self._comm.allreduce(modulus, op=MPI.MAX)
             scale = max(float(integrals[9]) / self._cell_volume, floor)
-            length = self._cell_volume ** (1.0 / 3.0)
-            force_residual = float(np.sqrt(totals[0]) / max(np.sqrt(totals[1]), floor * length**2))
+            face = self._cell_volume ** (1.0 - 1.0 / space.dimension)
+            force_residual = float(np.sqrt(totals[0]) / max(np.sqrt(totals[1]), floor * face))
         self._spent["assembly"] += time.process_time() - started
         return EquilibriumState(
             fluctuation=fluctuation,
@@ -373,7 +399,7 @@ class PeriodicProblem:
         condensed = macroscopic.copy()
         for column in range(9):
             response, _, result = self._linear.solve(
-                columns[:, column].reshape(-1, 3), np.zeros(0), 1e-12, 2000
+                columns[:, column].reshape(-1, self._space.dimension), np.zeros(0), 1e-12, 2000
             )
             if not result.converged:
                 raise NotConvergedError("a linear solve of the effective tangent failed")

@@ -8,9 +8,7 @@ import numpy as np
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.tensors import cauchy_stress, determinants, mises_stress, trace
 from ngcfem.quantities import FloatArray, Int32Array, IntArray, Kinematics
-from ngcfem.results.fields import VTK_FROM_DOLFINX
-
-EDGES_OF_DOLFINX_MIDSIDE_NODES = np.array([[2, 3], [1, 3], [1, 2], [0, 3], [0, 2], [0, 1]])
+from ngcfem.results.fields import VTK_FROM_DOLFINX, VTK_TRIANGLE_FROM_DOLFINX
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +18,9 @@ class FieldSnapshot:
     Parameters
     ----------
     points : ndarray, shape (n, 3)
-        Undeformed node positions in nm.
-    cells : ndarray of int, shape (m, 10)
-        Quadratic tetrahedra in VTK order.
+        Undeformed node positions in nm; the plane is z = 0.
+    cells : ndarray of int, shape (m, 10) or (m, 6)
+        Quadratic tetrahedra or triangles in VTK order.
     point_data, cell_data : mapping of str to ndarray
         Fields; the names carry the units.
     """
@@ -50,7 +48,7 @@ def take_snapshot(
         Mesh and displacement nodes.
     kinematics : {"finite", "small"}
         Says whether nominal and Cauchy stress differ.
-    fluctuation : ndarray, shape (owned nodes, 3)
+    fluctuation : ndarray, shape (owned nodes, d)
         Displacement fluctuation in nm.
     macroscopic : ndarray, shape (3, 3)
         Macroscopic F.
@@ -62,7 +60,7 @@ def take_snapshot(
     Returns
     -------
     FieldSnapshot
-        Displacement at the ten nodes of each cell, and cell means of the point fields.
+        Displacement at the nodes of each quadratic cell, and cell means of the point fields.
 
     Notes
     -----
@@ -71,20 +69,28 @@ def take_snapshot(
     are edges, so the body is never wrapped.
     """
     volume = space.volume
-    vertices = volume.node[:, :4]
-    edges = np.sort(vertices[:, EDGES_OF_DOLFINX_MIDSIDE_NODES], axis=2).reshape(-1, 2)
+    simplex = volume.simplex
+    corners, dimension = simplex.number_of_vertices, simplex.dimension
+    vertices = volume.node[:, :corners]
+    edges = np.sort(vertices[:, simplex.midside_edges], axis=2).reshape(-1, 2)
     used, vertex_rows = np.unique(vertices, return_inverse=True)
     pairs, edge_rows = np.unique(edges, axis=0, return_inverse=True)
-    cells = np.hstack([vertex_rows.reshape(-1, 4), len(used) + edge_rows.reshape(-1, 6)]).astype(
-        np.int64
-    )
-    source = volume.source.points
+    cells = np.hstack(
+        [
+            vertex_rows.reshape(-1, corners),
+            len(used) + edge_rows.reshape(-1, len(simplex.midside_edges)),
+        ]
+    ).astype(np.int64)
+    source = np.zeros((len(volume.source.points), 3))
+    source[:, :dimension] = volume.source.points
     midpoints = 0.5 * (source[pairs[:, 0]] + source[pairs[:, 1]])
     if volume.source.order == 2:
-        midpoints[edge_rows.ravel()] = source[volume.node[:, 4:].ravel()]
+        midpoints[edge_rows.ravel()] = source[volume.node[:, corners:].ravel()]
     points = np.vstack([source[used], midpoints])
     nodal = np.zeros_like(points)
-    nodal[cells.ravel()] = space.with_ghosts(fluctuation)[space.dofs].reshape(-1, 3)
+    nodal[cells.ravel(), :dimension] = space.with_ghosts(fluctuation)[space.dofs].reshape(
+        -1, dimension
+    )
     displacement = points @ (macroscopic - np.eye(3)).T + nodal
 
     weights = space.element.weights
@@ -98,10 +104,13 @@ def take_snapshot(
     cauchy = cauchy_stress(deformation_gradient, stress) if kinematics == "finite" else stress
     mean_cauchy = cell_mean(cauchy)
     vertex_gradient = space.element.vertex_gradient(space.with_ghosts(fluctuation)) + macroscopic
-    vertex_jacobian = determinants(vertex_gradient.reshape(-1, 9)).reshape(-1, 4)
+    vertex_jacobian = determinants(vertex_gradient.reshape(-1, 9)).reshape(
+        vertex_gradient.shape[:2]
+    )
+    order = VTK_FROM_DOLFINX if dimension == 3 else VTK_TRIANGLE_FROM_DOLFINX
     return FieldSnapshot(
         points=points,
-        cells=cells[:, VTK_FROM_DOLFINX],
+        cells=cells[:, order],
         point_data={"displacement [nm]": displacement},
         cell_data={
             "cauchy_stress [GPa]": mean_cauchy.reshape(-1, 3, 3),

@@ -12,6 +12,11 @@ import numpy as np
 
 from ngcfem.quantities import AXIS_INDEX, BoolArray, FloatArray
 
+OUT_OF_PLANE: BoolArray = np.array(
+    [[False, False, True], [False, False, True], [True, True, True]], dtype=bool
+)
+"""Components of F that plane strain in x-y prescribes: F33 = 1, the others 0."""
+
 
 @dataclass(frozen=True, eq=False)
 class MacroscopicState:
@@ -110,6 +115,15 @@ class LoadPath:
         """Index of the axis the scalar measures refer to."""
         return AXIS_INDEX[self.axis]
 
+    @property
+    def is_plane_strain(self) -> bool:
+        """Whether every segment prescribes F33 = 1 and no shear along z."""
+        identity = np.eye(3)
+        return all(
+            np.array_equal(segment.deformation_gradient[OUT_OF_PLANE], identity[OUT_OF_PLANE])
+            for segment in self.segments
+        )
+
     def segment_at(self, s: float) -> tuple[int, float]:
         """Number of the segment that ends at or after ``s``, and the fraction of it done at ``s``.
 
@@ -178,6 +192,7 @@ def uniaxial_stress(
     true_strain: float | Sequence[float],
     rate_per_s: float,
     increments: int | Sequence[int],
+    dimension: int = 3,
 ) -> LoadPath:
     """Build a uniaxial-stress path in equal steps of true strain.
 
@@ -192,19 +207,29 @@ def uniaxial_stress(
         Magnitude of the true strain rate.
     increments : int or sequence of int
         Number of increments of each segment.
+    dimension : int
+        3, or 2 for plane strain in x-y.
 
     Returns
     -------
     LoadPath
         Path that prescribes F_aa and three off-diagonal zeros, and leaves the other five components
-        stress-free.
+        stress-free. In plane strain F33 = 1 is kept, and the two other in-plane components are
+        free.
+
+    Raises
+    ------
+    ValueError
+        If the axis is normal to the plane.
 
     Notes
     -----
     With a, b, c the cyclic axes, F_ab = F_ac = F_cb = 0 keeps planes normal to the axis normal to
     it and removes the rotation; the balance of moments then makes every Cauchy component but
-    sigma_aa vanish.
+    sigma_aa (in plane strain, and sigma_zz) vanish.
     """
+    if dimension == 2 and axis == "z":
+        raise ValueError("in plane strain the load is along x or y")
     strains = np.atleast_1d(np.asarray(true_strain, dtype=float))
     counts = np.broadcast_to(np.atleast_1d(np.asarray(increments, dtype=int)), strains.shape)
     a = AXIS_INDEX[axis]
@@ -215,6 +240,8 @@ def uniaxial_stress(
         target = np.full((3, 3), np.nan)
         target[a, b] = target[a, c] = target[c, b] = 0.0
         target[a, a] = np.exp(strain)
+        if dimension == 2:
+            target[OUT_OF_PLANE] = np.eye(3)[OUT_OF_PLANE]
         segments.append(
             LoadSegment(
                 deformation_gradient=target,

@@ -89,6 +89,11 @@ class PeriodicMesh:
         return float(abs(np.linalg.det(self.lattice)))
 
     @property
+    def cell_length_nm(self) -> float:
+        """Edge in nm of the cube (in the plane, the square) that is as large as the cell."""
+        return self.cell_volume_nm3 ** (1.0 / self.dimension)
+
+    @property
     def sha256(self) -> str:
         """Hash over all that the mesh holds; equal meshes have equal hashes."""
         digest = hashlib.sha256()

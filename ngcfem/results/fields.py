@@ -16,9 +16,12 @@ VTK_FROM_GMSH: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 9, 8)
 VTK_FROM_DOLFINX: tuple[int, ...] = (0, 1, 2, 3, 9, 6, 8, 7, 5, 4)
 """Quadratic tetrahedron: ``cells[:, VTK_FROM_DOLFINX]`` turns DOLFINx's node order into VTK's."""
 
+VTK_TRIANGLE_FROM_DOLFINX: tuple[int, ...] = (0, 1, 2, 5, 3, 4)
+"""Quadratic triangle: turns DOLFINx's node order into VTK's, which is that of Gmsh."""
+
 COLLECTION_NAME = "fields.pvd"
-_VTK_TETRA = 10
-_VTK_QUADRATIC_TETRA = 24
+_VTK_CELL_TYPES = {3: 5, 6: 22, 4: 10, 10: 24}
+"""Type of a cell by its number of nodes: linear and quadratic triangle and tetrahedron."""
 
 
 def write_fields(
@@ -48,10 +51,10 @@ def write_fields(
         Time of the snapshot in s.
     points : ndarray, shape (n, 3)
         Undeformed positions in nm, not wrapped: every cell geometrically whole.
-    cells : ndarray of int, shape (m, 4) or (m, 10)
+    cells : ndarray of int, shape (m, 4) or (m, 10), in the plane (m, 3) or (m, 6)
         Rows of ``points`` in the order of VTK's linear or quadratic tetrahedron: the vertices, then
         the middles of the edges 01, 12, 02, 03, 13, 23. ``VTK_FROM_GMSH`` and ``VTK_FROM_DOLFINX``
-        turn the orders of those into it.
+        turn the orders of those into it. Triangles: the vertices, then the edges 01, 12, 20.
     point_data : mapping of str to ndarray, shape (n, ...)
         Fields at the points: scalars, (n, 3) vectors or (n, 3, 3) tensors. A name carries its unit,
         ``displacement [nm]``.
@@ -188,8 +191,10 @@ def _check(
 ) -> None:
     if points.ndim != 2 or points.shape[1] != 3:
         raise ValueError(f"points have the shape {points.shape}, not (n, 3)")
-    if cells.ndim != 2 or cells.shape[1] not in (4, 10):
-        raise ValueError(f"cells have the shape {cells.shape}, not (m, 4) or (m, 10)")
+    if cells.ndim != 2 or cells.shape[1] not in _VTK_CELL_TYPES:
+        raise ValueError(
+            f"cells have the shape {cells.shape}, not (m, 4) or (m, 10), nor (m, 3) or (m, 6)"
+        )
     if cells.size and not (int(cells.min()) >= 0 and int(cells.max()) < len(points)):
         raise ValueError("cells name points that do not exist")
     for place, data, rows in (("point", point_data, len(points)), ("cell", cell_data, len(cells))):
@@ -233,7 +238,7 @@ def _write_piece(
         numpy_to_vtkIdTypeArray(borrow(offsets, np.int64)),
         numpy_to_vtkIdTypeArray(borrow(cells.reshape(-1), np.int64)),
     )
-    grid.SetCells(_VTK_TETRA if width == 4 else _VTK_QUADRATIC_TETRA, connectivity)
+    grid.SetCells(_VTK_CELL_TYPES[width], connectivity)
     for attributes, data in ((grid.GetPointData(), point_data), (grid.GetCellData(), cell_data)):
         for name, values in data.items():
             kind = np.float64 if values.dtype.kind == "f" else np.int32

@@ -32,7 +32,7 @@ PLASTIC = isotropic(137.0, 0.8)  # nearly incompressible, as under plastic flow
 @pytest.fixture(scope="module")
 def space() -> FluctuationSpace:
     volume = build_representative_volume(MPI.COMM_WORLD, generate_mesh(sphere_cell(0.2, 10.0), 2.5))
-    return FluctuationSpace(volume, uniform_displacement=False)
+    return FluctuationSpace(volume, boundary="periodic")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pyvista
 from ngcfem.results.fields import (
     VTK_FROM_DOLFINX,
     VTK_FROM_GMSH,
+    VTK_TRIANGLE_FROM_DOLFINX,
     index_fields,
     read_collection,
     write_fields,
@@ -99,6 +100,35 @@ def test_quadratic_cells_are_whole_and_positive(tmp_path, origin, order):
             )
 
 
+def test_quadratic_triangles_bulge_where_their_midside_nodes_are(tmp_path):
+    # A quarter annulus in polar order: the midside nodes of the arcs lie on circles of radius 1, 2.
+    radius, angle = np.meshgrid([1.0, 1.5, 2.0], np.linspace(0.0, 0.5 * np.pi, 3), indexing="ij")
+    x, y = (radius * np.cos(angle)).ravel(), (radius * np.sin(angle)).ravel()
+    points = np.column_stack([x, y, np.zeros(9)])
+    # DOLFINx: vertices, then the edges opposite vertex 0, 1, 2
+    cells = np.array([[0, 6, 8, 7, 4, 3], [0, 8, 2, 5, 1, 4]])
+    path = write_fields(
+        tmp_path, 0, 0.0, points, cells[:, VTK_TRIANGLE_FROM_DOLFINX], {}, {"phase": np.zeros(2)}
+    )
+    grid = pyvista.read(path)
+    assert set(grid.celltypes) == {22}
+    area = 0.0
+    for number in range(grid.n_cells):
+        vtk_cell = grid.GetCell(number)
+        nodes = grid.points[cells[number, list(VTK_TRIANGLE_FROM_DOLFINX)]][:, :2]
+        # three-point rule, exact for the quadratic Jacobian of a six-node triangle
+        for local in ([1 / 6, 1 / 6, 0.0], [2 / 3, 1 / 6, 0.0], [1 / 6, 2 / 3, 0.0]):
+            derivatives = [0.0] * 12
+            vtk_cell.InterpolateDerivs(local, derivatives)
+            area += np.linalg.det(np.reshape(derivatives, (2, 6)) @ nodes) / 6.0
+    # Each arc is the parabola through three points of its circle, of 2/3 of chord times height
+    # beyond the chord; the straight sides add the triangles of the chords.
+    chord, height = np.sqrt(2.0), 1.0 - np.sqrt(0.5)
+    segment = 2.0 / 3.0 * chord * height
+    expected = (0.5 * 4.0 + 4.0 * segment) - (0.5 + segment)
+    assert area == pytest.approx(expected, rel=1e-12)
+
+
 def test_parts_of_several_ranks_make_one_snapshot(tmp_path):
     point_data, cell_data = fields_of(CUBE, KUHN)
     parts = [slice(0, 4), slice(4, 6), slice(6, 6)]
@@ -149,7 +179,7 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match="not \\(n, 3\\)"):
         write_fields(tmp_path, 0, 0.0, CUBE[:, :2], KUHN, {}, {})
     with pytest.raises(ValueError, match="not \\(m, 4\\)"):
-        write_fields(tmp_path, 0, 0.0, CUBE, KUHN[:, :3], {}, {})
+        write_fields(tmp_path, 0, 0.0, CUBE, KUHN[:, :2], {}, {})
     with pytest.raises(ValueError, match="do not exist"):
         write_fields(tmp_path, 0, 0.0, CUBE, KUHN + 1, {}, {})
     with pytest.raises(ValueError, match="point field 'u'"):
