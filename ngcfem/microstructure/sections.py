@@ -4,8 +4,16 @@ import itertools
 
 import numpy as np
 
-from ngcfem.microstructure.cell import PeriodicCell
-from ngcfem.quantities import GRAIN, INTERFACE, NANOCRYSTAL, SC_RICH, FloatArray, Int32Array
+from ngcfem.microstructure.cell import Inclusion, PeriodicCell
+from ngcfem.quantities import (
+    GRAIN,
+    INTERFACE,
+    NANOCRYSTAL,
+    SC_RICH,
+    BoolArray,
+    FloatArray,
+    Int32Array,
+)
 
 CHUNK = 4096
 
@@ -70,6 +78,36 @@ def section(
     return phases, (float(lengths[first]), float(lengths[second]))
 
 
+def inclusion_parts(inclusion: Inclusion, offsets: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Tell which points lie in a crystal, and which in its cap.
+
+    Parameters
+    ----------
+    inclusion : Inclusion
+        The crystal.
+    offsets : ndarray, shape (n, 3)
+        Positions in nm from its centre, not wrapped.
+
+    Returns
+    -------
+    crystal, cap : ndarray of bool, shape (n,)
+        Inside the crystal; inside the cap, which does not count the crystal.
+    """
+    kept = np.ones(len(offsets), dtype=bool)
+    if inclusion.flat is not None:
+        kept = offsets @ np.array(inclusion.flat.normal) < inclusion.flat.distance_nm
+    if inclusion.stretch is not None:  # the matrix is symmetric
+        offsets = offsets @ np.linalg.inv(inclusion.stretch_matrix)
+    distance = np.linalg.norm(offsets, axis=1)
+    crystal = kept & (distance < inclusion.radius_nm)
+    cap = np.zeros(len(offsets), dtype=bool)
+    if inclusion.cap is not None:
+        cosine = offsets @ np.array(inclusion.cap.axis) / np.maximum(distance, 1e-300)
+        cap = kept & ~crystal & (distance < inclusion.radius_nm + inclusion.cap.thickness_nm)
+        cap &= cosine > np.cos(np.radians(inclusion.cap.half_angle_deg))
+    return crystal, cap
+
+
 def _phase_at(cell: PeriodicCell, points: FloatArray) -> Int32Array:
     index = {name: number for number, name in enumerate(cell.phase_names)}
     wrapped = points @ np.linalg.inv(cell.lattice)
@@ -90,19 +128,9 @@ def _phase_at(cell: PeriodicCell, points: FloatArray) -> Int32Array:
     for inclusion in cell.inclusions:
         offset = (inside - np.array(inclusion.centre_nm)) @ np.linalg.inv(cell.lattice)
         offset = (offset - np.round(offset)) @ cell.lattice
-        if inclusion.flat is None:
-            kept = np.ones(len(points), dtype=bool)
-        else:
-            kept = offset @ np.array(inclusion.flat.normal) < inclusion.flat.distance_nm
-        if inclusion.stretch is not None:  # the matrix is symmetric
-            offset = offset @ np.linalg.inv(inclusion.stretch_matrix)
-        distance = np.linalg.norm(offset, axis=1)
-        if inclusion.cap is not None:
-            cosine = offset @ np.array(inclusion.cap.axis) / np.maximum(distance, 1e-300)
-            within = kept & (distance < inclusion.radius_nm + inclusion.cap.thickness_nm)
-            within &= cosine > np.cos(np.radians(inclusion.cap.half_angle_deg))
-            phases[within] = cap
-        phases[kept & (distance < inclusion.radius_nm)] = crystal
+        in_crystal, in_cap = inclusion_parts(inclusion, offset)
+        phases[in_cap] = cap
+        phases[in_crystal] = crystal
     return phases
 
 
