@@ -14,9 +14,10 @@ import ufl
 from petsc4py import PETSc
 
 from ngcfem.constitutive.xla import compilation_cache_directory
-from ngcfem.fem.boundary import Platens, held_components, held_degrees_of_freedom
+from ngcfem.fem.boundary import held_components, held_degrees_of_freedom
 from ngcfem.fem.periodic import RepresentativeVolume
 from ngcfem.fem.quadrature import QUADRATURE_DEGREE, QuadraticElements, scatter_add
+from ngcfem.loading.platens import Platens
 from ngcfem.quantities import BoolArray, Boundary, FloatArray, Int32Array, IntArray
 
 TANGENT_CHUNK = 16384

@@ -5,8 +5,9 @@ and is the identity otherwise, so the fluctuation carries all lateral motion; it
 component on the two faces that the platens touch.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from mpi4py import MPI
 
 import dolfinx
 import dolfinx.fem
@@ -15,65 +16,15 @@ import numpy as np
 
 from ngcfem.errors import RefusedError
 from ngcfem.fem.periodic import RepresentativeVolume
-from ngcfem.loading.path import MacroscopicState
+from ngcfem.loading.platens import Platens
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
-from ngcfem.quantities import (
-    AXIS_INDEX,
-    Axis,
-    BoolArray,
-    Boundary,
-    FloatArray,
-    IntArray,
-    PlatenContact,
-)
+from ngcfem.quantities import AXIS_INDEX, BoolArray, Boundary, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
 
 FLATNESS = 1e-8
 """Distance from the plane of a platen, relative to the height, up to which a node touches it."""
-
-
-@dataclass(frozen=True)
-class Platens:
-    """Two rigid plates that compress or stretch a specimen.
-
-    Parameters
-    ----------
-    axis : {"x", "y", "z"}
-        Normal of the plates; they touch the lowest and the highest nodes along it.
-    contact : {"smooth", "rough"}
-        Whether the faces slide freely along the plates or are held by them.
-
-    Notes
-    -----
-    The average of the nominal stress over the specimen has the axial component R / A0, with R the
-    reaction on a plate and A0 = V0 / h0: by the divergence theorem V0 <P_aa> is the sum of the
-    reactions times their distance, and the lateral faces carry none.
-    """
-
-    axis: Axis
-    contact: PlatenContact = "smooth"
-
-    def prescribe(self, target: MacroscopicState) -> MacroscopicState:
-        """Keep, of what a load path prescribes, the axial stretch alone.
-
-        Parameters
-        ----------
-        target : MacroscopicState
-            State of a uniaxial path along the axis of the platens.
-
-        Returns
-        -------
-        MacroscopicState
-            All components prescribed, identity but for the axial one.
-        """
-        a = AXIS_INDEX[self.axis]
-        deformation_gradient = np.eye(3)
-        deformation_gradient[a, a] = target.deformation_gradient[a, a]
-        return MacroscopicState(
-            time_s=target.time_s,
-            prescribed=np.ones((3, 3), dtype=bool),
-            deformation_gradient=deformation_gradient,
-            first_piola_kirchhoff_stress=np.zeros((3, 3)),
-        )
 
 
 def held_components(
@@ -113,12 +64,17 @@ def held_components(
     if boundary == "platens":
         if platens is None:
             raise ValueError("the boundary condition 'platens' needs the platens")
-        _hold_by_platens(held, space.tabulate_dof_coordinates(), volume.source, platens)
+        positions = space.tabulate_dof_coordinates()
+        _hold_by_platens(held, positions, volume.source, platens, volume.comm)
     return held
 
 
 def _hold_by_platens(
-    held: BoolArray, positions: FloatArray, mesh: PeriodicMesh, platens: Platens
+    held: BoolArray,
+    positions: FloatArray,
+    mesh: PeriodicMesh,
+    platens: Platens,
+    comm: "Intracomm",
 ) -> None:
     a = AXIS_INDEX[platens.axis]
     vertices = mesh.points[np.unique(mesh.cells[:, : mesh.dimension + 1])]
@@ -136,6 +92,8 @@ def _hold_by_platens(
         for place, component in rigid_motion_pins(lower, a, tolerance):
             near = np.abs(positions[:, : mesh.dimension] - place).max(axis=1) <= tolerance
             held[near, component] = True
+            if not comm.allreduce(bool(near.any()), op=MPI.LOR):
+                raise RuntimeError("a vertex that should keep the specimen in place was not found")
 
 
 def _check_face(mesh: PeriodicMesh, axis: int, level: float, tolerance: float) -> None:

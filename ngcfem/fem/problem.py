@@ -12,7 +12,6 @@ import numpy as np
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
-from ngcfem.fem.boundary import Platens
 from ngcfem.fem.linear_solver import BorderedSolver
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
@@ -24,6 +23,7 @@ from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.fem.stepping import MarchPosition, StepControl
 from ngcfem.fem.tensors import determinants
 from ngcfem.loading.path import LoadPath, MacroscopicState
+from ngcfem.loading.platens import Platens
 from ngcfem.quantities import Boundary, FloatArray, IntArray, Kinematics
 from ngcfem.results.increment import Increment
 

@@ -11,6 +11,7 @@ from ngcfem.fem.periodic import build_representative_volume
 from ngcfem.fem.problem import PeriodicProblem
 from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.loading.path import LoadPath, LoadSegment
+from ngcfem.loading.platens import Platens
 from ngcfem.mesh.generation import generate_mesh
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
 from ngcfem.microstructure.simple_cells import homogeneous_cell, sphere_cell
@@ -19,6 +20,7 @@ from ngcfem.results.increment import Increment
 
 BuildProblem = Callable[..., PeriodicProblem]
 BuildPath = Callable[..., LoadPath]
+BuildPlaneMesh = Callable[..., PeriodicMesh]
 
 # The tolerance at which identities are tested, so that they hold to rounding times conditioning.
 TIGHT = 1e-11
@@ -52,6 +54,62 @@ def sphere_mesh() -> PeriodicMesh:
     return generate_mesh(sphere_cell(0.2), 4.0, use_cache=False)
 
 
+@pytest.fixture(scope="session")
+def plane_mesh() -> BuildPlaneMesh:
+    """Builder of periodic triangles of a rectangle, its grid lines at given places.
+
+    The diagonals of the grid are drawn at random, nodes and midside nodes move at random, periodic
+    images alike.
+    """
+
+    def build(
+        x: np.ndarray,
+        y: np.ndarray,
+        phase: Callable[[np.ndarray], np.ndarray] | None = None,
+        names: tuple[str, ...] = ("grain",),
+        seed: int = 1,
+        shake_nm: float = 0.0,
+        curve_nm: float | None = None,
+    ) -> PeriodicMesh:
+        random = np.random.default_rng(seed)
+        nx, ny = len(x) - 1, len(y) - 1
+        points = np.array([(a, b) for a in x for b in y])
+        corner = np.array([[i * (ny + 1) + j for j in range(ny)] for i in range(nx)]).ravel()
+        quad = corner[:, None] + np.array([0, ny + 1, ny + 2, 1])
+        turned = random.random(len(quad)) < 0.5
+        halves = [quad[~turned][:, [0, 1, 2]], quad[~turned][:, [0, 2, 3]]]
+        halves += [quad[turned][:, [0, 1, 3]], quad[turned][:, [1, 2, 3]]]
+        cells = np.vstack(halves)
+        lattice = np.diag([x[-1] - x[0], y[-1] - y[0]])
+        if curve_nm is not None:
+            edges = np.sort(cells[:, [[0, 1], [1, 2], [2, 0]]], axis=2).reshape(-1, 2)
+            pairs, row = np.unique(edges, axis=0, return_inverse=True)
+            cells = np.hstack([cells, len(points) + row.reshape(-1, 3)])
+            points = np.vstack([points, points[pairs].mean(axis=1)])
+        places = np.round((points - points[0]) / np.diag(lattice) % 1.0, 9) % 1.0
+        _, first, torus = np.unique(places, axis=0, return_index=True, return_inverse=True)
+        moves = random.uniform(-shake_nm, shake_nm, points.shape)
+        if curve_nm is not None:
+            middle = cells[:, 3:].ravel()
+            straight = points + moves[first[torus]]
+            moves[middle] = 0.5 * (straight[edges].sum(axis=1)) - points[middle]
+            moves[middle] += random.uniform(-curve_nm, curve_nm, (len(middle), 2))
+        points = points + moves[first[torus]]
+        number = np.zeros(len(cells)) if phase is None else phase(points[cells[:, :3]].mean(axis=1))
+        return PeriodicMesh(
+            points=points,
+            cells=cells,
+            torus_node=first[torus],
+            lattice=lattice,
+            periodic=True,
+            phase=number.astype(np.int32),
+            phase_names=names,
+            grain=np.zeros(len(cells), np.int32),
+        )
+
+    return build
+
+
 @pytest.fixture
 def composite() -> dict[str, Material]:
     """Symmetric and unsymmetric law side by side: the solver has to take GMRES."""
@@ -71,13 +129,16 @@ def build_problem() -> BuildProblem:
         materials: Mapping[str, Material],
         kinematics: Kinematics = "finite",
         boundary: Boundary = "periodic",
+        platens: Platens | None = None,
         **options: Any,
     ) -> PeriodicProblem:
         volume = build_representative_volume(
             MPI.COMM_SELF, mesh, periodic_topology=boundary == "periodic"
         )
         settings = {"residual_tolerance": TIGHT, **options}
-        return PeriodicProblem(volume, materials, kinematics, boundary, SolverOptions(**settings))
+        return PeriodicProblem(
+            volume, materials, kinematics, boundary, SolverOptions(**settings), platens
+        )
 
     return build
 
