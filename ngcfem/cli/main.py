@@ -189,10 +189,10 @@ def _run(
             ],
         )
     from ngcfem.cli.progress import ProgressReport
-    from ngcfem.workflow.stages import run_case
+    from ngcfem.workflow.stages import run_stage
 
     with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
-        directory = run_case(loaded, out, resume=resume, progress=progress)
+        directory = run_stage(loaded, out, resume=resume, watcher=progress.watcher)
     _print_results(directory)
 
 
@@ -205,14 +205,14 @@ def _resume(directory: RunPath, processes: Processes = None) -> None:
     from ngcfem.case.schema import load_case
     from ngcfem.cli.progress import ProgressReport
     from ngcfem.results.run import RunDirectory
-    from ngcfem.workflow.stages import resume_run
+    from ngcfem.workflow.stages import resume_stage
 
     prepare_environment()
     loaded = load_case(RunDirectory.open(directory).resolved_case_file)
     if processes is not None and processes > 1:
         relaunch(processes, [*_global_options(), "resume", str(directory)])
     with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
-        finished = resume_run(directory, progress=progress)
+        finished = resume_stage(directory, watcher=progress.watcher)
     _print_results(finished)
 
 

@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, one line per increment otherwise."""
+"""Progress of long work: a bar on a terminal, one line per increment otherwise."""
 
 import math
 import sys
@@ -17,6 +17,7 @@ from rich.progress import (
 
 from ngcfem.quantities import AXIS_INDEX
 from ngcfem.results.increment import Increment
+from ngcfem.workflow.watching import Watcher
 
 
 def axial_measures(increment: Increment, axis: str, kinematics: str) -> tuple[float, float]:
@@ -52,7 +53,7 @@ def axial_measures(increment: Increment, axis: str, kinematics: str) -> tuple[fl
 
 
 class ProgressReport:
-    """Shows each accepted step of a run; to be used as a context manager and called by the run.
+    """Shows the mesh growing and each accepted step; to be used as a context manager.
 
     Parameters
     ----------
@@ -69,13 +70,14 @@ class ProgressReport:
         self._kinematics = kinematics
         self._console = console or Console(file=sys.stdout, highlight=False)
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._meshed = ""
 
     def __enter__(self) -> Self:
         """Start the bar where there is a terminal."""
         if self._console.is_terminal:
             self._bar = Progress(
-                TextColumn("increment {task.completed:.3g}/{task.total:.0f}"),
+                TextColumn("{task.description} {task.completed:.3g}/{task.total:.0f}"),
                 BarColumn(),
                 TextColumn("{task.fields[state]}"),
                 TimeElapsedColumn(),
@@ -96,7 +98,51 @@ class ProgressReport:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, increment: Increment, position: float, total: int) -> None:
+    @property
+    def watcher(self) -> Watcher:
+        """The same as functions that long work calls."""
+        return Watcher(step=self.step, message=self.message, meshing=self.meshing)
+
+    def message(self, text: str) -> None:
+        """Print a text; the bar, if there is one, stays below it.
+
+        Parameters
+        ----------
+        text : str
+            One or more lines.
+        """
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def meshing(self, done: int, total: int, what: str) -> None:
+        """Show how far a mesh has come.
+
+        Parameters
+        ----------
+        done, total : int
+            Work done and work in all, in pieces.
+        what : str
+            What is being done.
+        """
+        if self._bar is not None:
+            self._show("mesh", done, total, what)
+            return
+        # Without a terminal a line when another kind of work begins, and one at its end.
+        if what != self._meshed or done >= total:
+            self._meshed = what
+            self._console.print(f"mesh {done}/{total}  {what}", soft_wrap=True, markup=False)
+
+    def _show(self, name: str, done: float, total: float, state: str) -> None:
+        assert self._bar is not None
+        for other, task in self._tasks.items():
+            self._bar.update(task, visible=other == name)
+        if name not in self._tasks:
+            self._tasks[name] = self._bar.add_task(name, total=total, state=state)
+        elif done == 0:
+            # Another realization begins: so does its clock.
+            self._bar.reset(self._tasks[name])
+        self._bar.update(self._tasks[name], completed=done, total=total, state=state)
+
+    def step(self, increment: Increment, position: float, total: int) -> None:
         """Show one accepted step.
 
         Parameters
@@ -120,6 +166,4 @@ class ProgressReport:
                 soft_wrap=True,
             )
             return
-        if self._task is None:
-            self._task = self._bar.add_task("run", total=total, state=state)
-        self._bar.update(self._task, completed=position, total=total, state=state)
+        self._show("increment", position, total, state)

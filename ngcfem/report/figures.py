@@ -68,7 +68,7 @@ def draw_curve(
             zorder=4,
         )
         if data is not None and draws_data:
-            _draw_data(axes, curve, data)
+            draw_pillar_data(axes, curve, data)
         offset_yield = curve.offset_yield()
         if offset_yield is not None:
             axes.plot(
@@ -93,7 +93,7 @@ def draw_curve(
         axes.set_ylim(top=1.14 * axes.get_ylim()[1])
         axes.set_xlim(left=min(float(np.min(curve.loading_strain)), 0.0))
         if realized_fractions:
-            axes.set_title(_fractions(realized_fractions), loc="left", color=SECONDARY)
+            axes.set_title(fractions_in_words(realized_fractions), loc="left", color=SECONDARY)
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0))
         return png(figure)
 
@@ -218,7 +218,18 @@ def draw_health(course: Mapping[str, Any]) -> bytes:
         return png(figure)
 
 
-def _draw_data(axes: Axes, curve: StressStrainCurve, data: PillarData) -> None:
+def draw_pillar_data(axes: Axes, curve: StressStrainCurve, data: PillarData) -> None:
+    """Draw the measured curve and features into a figure of a model's curve.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where the curve of the model stands.
+    curve : StressStrainCurve
+        The model in the measures of the data.
+    data : PillarData
+        What was measured.
+    """
     if data.curve is not None:
         measured = data.curve.measured_in(curve.strain_measure, curve.stress_measure)
         axes.plot(
@@ -324,7 +335,19 @@ def _draw_level(axes: Axes, start: float, end: float, feature: Feature) -> None:
         )
 
 
-def _fractions(fractions: Mapping[str, float]) -> str:
+def fractions_in_words(fractions: Mapping[str, float]) -> str:
+    """Write volume fractions as the title of a figure.
+
+    Parameters
+    ----------
+    fractions : mapping of str to float
+        By phase name.
+
+    Returns
+    -------
+    str
+        In per cent.
+    """
     parts = [f"{name.replace('_', '-')} {100.0 * x:.1f} %" for name, x in fractions.items()]
     return "volume fractions: " + ", ".join(parts)
 

@@ -290,6 +290,24 @@ def bullets(items: Iterable[Content]) -> Markup:
     return element("ul", [element("li", item) for item in items])
 
 
+def link(target: str, text: str) -> Markup:
+    """Write a link to another file.
+
+    Parameters
+    ----------
+    target : str
+        Path relative to the page.
+    text : str
+        What is shown.
+
+    Returns
+    -------
+    Markup
+        The link.
+    """
+    return Markup(f'<a href="{html.escape(target)}">{html.escape(text)}</a>')
+
+
 def chip(colour: str, text: str) -> Markup:
     """Write a name with its colour before it.
 

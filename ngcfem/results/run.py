@@ -119,6 +119,16 @@ class RunDirectory:
         """Checkpoints."""
         return self.path / "checkpoints"
 
+    @property
+    def realizations_directory(self) -> Path:
+        """Run directories of the realizations, where the run is an ensemble."""
+        return self.path / "realizations"
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether the run consists of several realizations."""
+        return self.realizations_directory.is_dir()
+
     @classmethod
     def create(
         cls, path: Path, case_text: str, resolved_case_text: str, case_hash: str | None = None

@@ -19,6 +19,7 @@ from ngcfem.microstructure.descriptors import (
 from ngcfem.microstructure.fractions import geometric_fractions
 from ngcfem.microstructure.statistics import CompositeStatistics
 from ngcfem.results.run import RunDirectory
+from ngcfem.workflow.watching import Watcher
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,9 @@ class PreparedMesh:
     quality: MeshQuality
 
 
-def write_cell_and_mesh(case: Case, run: RunDirectory) -> PreparedMesh:
+def write_cell_and_mesh(
+    case: Case, run: RunDirectory, watcher: Watcher | None = None
+) -> PreparedMesh:
     """Make the cell and the mesh of a case and write both, with the descriptors of the cell.
 
     Parameters
@@ -46,6 +49,8 @@ def write_cell_and_mesh(case: Case, run: RunDirectory) -> PreparedMesh:
         A valid case.
     run : RunDirectory
         Where cell.json, descriptors.json, mesh.msh and mesh.json go.
+    watcher : Watcher or None
+        Who is told of the progress.
 
     Returns
     -------

@@ -36,6 +36,8 @@ class Recorder:
         Entries of the summary that do not change during the run.
     earlier_cpu_s : float
         CPU seconds, summed over the ranks, that the run has cost before it was resumed.
+    spent_before_s : float
+        CPU seconds that this process had spent before the run began, on earlier realizations.
 
     Notes
     -----
@@ -50,6 +52,7 @@ class Recorder:
         keep_rows: int,
         constants: Mapping[str, Any],
         earlier_cpu_s: float = 0.0,
+        spent_before_s: float = 0.0,
     ) -> None:
         self._case = case
         self._run = run
@@ -57,6 +60,7 @@ class Recorder:
         self._comm = problem.volume.comm
         self._constants = dict(constants)
         self._earlier_cpu_s = earlier_cpu_s
+        self._spent_before_s = spent_before_s
         self._checkpointed_at = time.monotonic()
         self._checkpointed_increment = 0
         self._last_field_block = -1
@@ -184,7 +188,7 @@ class Recorder:
     def _cpu_s(self) -> float:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return self._earlier_cpu_s + sum(
-            self._comm.allgather(float(usage.ru_utime + usage.ru_stime))
+            self._comm.allgather(float(usage.ru_utime + usage.ru_stime) - self._spent_before_s)
         )
 
     def finish(self, exit_reason: str, exit_code: int) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +9,38 @@ from ngcfem.case.build import build_load_path, build_materials, build_solver_opt
 from ngcfem.case.schema import Case, load_case
 from ngcfem.errors import InterruptedRunError, NgcfemError, NotConvergedError, raise_together
 from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
-from ngcfem.results.increment import Increment
 from ngcfem.results.provenance import collect_provenance
 from ngcfem.results.run import RunDirectory, RunState, default_run_directory
 from ngcfem.workflow.preparation import PreparedMesh, share_mesh, write_cell_and_mesh
 from ngcfem.workflow.recording import Recorder
 from ngcfem.workflow.stop_request import StopRequest
-
-Progress = Callable[[Increment, float, int], None]
+from ngcfem.workflow.watching import Watcher
 
 
 def run_case(
     case: Case,
     directory: Path | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    watcher: Watcher | None = None,
     comm: Any = None,
+    spent_before_s: float = 0.0,
 ) -> Path:
-    """Run a case from its statistics or mesh to its curve and report; collective.
+    """Run one cell of a case from its statistics or mesh to its curve and report; collective.
 
     Parameters
     ----------
     case : Case
-        A valid case, on every rank.
+        A valid case, on every rank; of an ensemble its first realization is run.
     directory : Path or None
         Run directory; by default ``runs/<case>-<hash>`` below the working directory.
     resume : bool
         Whether an unfinished run of the same case in that directory goes on.
-    progress : callable or None
-        Called on rank 0 for every accepted step with the increment, the position on the path and
-        the number of increments asked for.
+    watcher : Watcher or None
+        Who is told of the progress.
     comm : mpi4py.MPI.Comm or None
         Communicator; by default all processes.
+    spent_before_s : float
+        CPU seconds that this process has spent on other things, which are not this run's.
 
     Returns
     -------
@@ -60,6 +59,7 @@ def run_case(
         If the run was asked to stop; it can be resumed.
     """
     comm = world() if comm is None else comm
+    watcher = watcher or Watcher()
     path = directory or default_run_directory(case.path, case.case_hash)
     run: RunDirectory | None = None
     error: Exception | None = None
@@ -69,28 +69,28 @@ def run_case(
         try:
             if resume and (path / "status.json").exists():
                 run = RunDirectory.resume(path, case.case_hash)
-                prepared, checkpoint = _reopen(case, run)
+                prepared, checkpoint = _reopen(case, run, watcher)
             else:
                 run = RunDirectory.create(path, case.text, case.resolved_toml(), case.case_hash)
-                prepared = _begin(case, run, comm.size)
+                prepared = _begin(case, run, comm.size, watcher)
         except Exception as failure:
             error = failure
             if run is not None:
                 _close(run, "failed", failure)
                 run = None
     prepared = share_mesh(comm, prepared, error)
-    return _march(case, path, run, prepared, checkpoint, progress, comm)
+    return _march(case, path, run, prepared, checkpoint, watcher, comm, spent_before_s)
 
 
-def resume_run(directory: Path, progress: Progress | None = None, comm: Any = None) -> Path:
+def resume_run(directory: Path, watcher: Watcher | None = None, comm: Any = None) -> Path:
     """Go on with a run that was stopped, from its newest checkpoint; collective.
 
     Parameters
     ----------
     directory : Path
         Run directory. Its own copy of the case is used.
-    progress : callable or None
-        As for `run_case`.
+    watcher : Watcher or None
+        Who is told of the progress.
     comm : mpi4py.MPI.Comm or None
         Communicator; by default all processes.
 
@@ -107,6 +107,7 @@ def resume_run(directory: Path, progress: Progress | None = None, comm: Any = No
         As for `run_case`.
     """
     comm = world() if comm is None else comm
+    watcher = watcher or Watcher()
     run: RunDirectory | None = None
     error: Exception | None = None
     prepared: PreparedMesh | None = None
@@ -116,7 +117,7 @@ def resume_run(directory: Path, progress: Progress | None = None, comm: Any = No
         try:
             run = RunDirectory.resume(directory)
             case = load_case(run.resolved_case_file)
-            prepared, checkpoint = _reopen(case, run)
+            prepared, checkpoint = _reopen(case, run, watcher)
         except Exception as failure:
             error = failure
             if run is not None:
@@ -124,7 +125,7 @@ def resume_run(directory: Path, progress: Progress | None = None, comm: Any = No
                 run = None
     prepared = share_mesh(comm, prepared, error)
     shared: Case = comm.bcast(case, root=0)
-    return _march(shared, directory, run, prepared, checkpoint, progress, comm)
+    return _march(shared, directory, run, prepared, checkpoint, watcher, comm, 0.0)
 
 
 def world() -> Any:
@@ -140,8 +141,18 @@ def world() -> Any:
     return MPI.COMM_WORLD
 
 
-def _begin(case: Case, run: RunDirectory, ranks: int) -> PreparedMesh:
-    """Write provenance, cell and mesh of a new run."""
+def write_provenance(case: Case, run: RunDirectory, ranks: int) -> None:
+    """Write what a run depends on beside its case.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+    run : RunDirectory
+        Where provenance.json goes.
+    ranks : int
+        Number of processes.
+    """
     files = {
         "case": case.path,
         "statistics": case.statistics_path,
@@ -151,20 +162,27 @@ def _begin(case: Case, run: RunDirectory, ranks: int) -> PreparedMesh:
     inputs = {role: path for role, path in files.items() if path is not None}
     seeds = {} if case.seed is None else {"microstructure": case.seed}
     run.write_json("provenance.json", collect_provenance(None, inputs, seeds, ranks))
+
+
+def _begin(case: Case, run: RunDirectory, ranks: int, watcher: Watcher) -> PreparedMesh:
+    """Write provenance, cell and mesh of a new run."""
+    write_provenance(case, run, ranks)
     started = time.perf_counter()
-    prepared = write_cell_and_mesh(case, run)
+    prepared = write_cell_and_mesh(case, run, watcher)
     run.log.write("mesh", cells=len(prepared.mesh.cells), wall_s=time.perf_counter() - started)
     return prepared
 
 
-def _reopen(case: Case, run: RunDirectory) -> tuple[PreparedMesh, Checkpoint | None]:
+def _reopen(
+    case: Case, run: RunDirectory, watcher: Watcher
+) -> tuple[PreparedMesh, Checkpoint | None]:
     """Read mesh and newest checkpoint of an earlier run, or begin it anew if it has none."""
     from ngcfem.case.build import build_cell
     from ngcfem.mesh.reading import read_written_mesh
     from ngcfem.workflow.preparation import quality_against_cell
 
     if not (run.mesh_file.exists() and run.mesh_quality_file.exists()):
-        return write_cell_and_mesh(case, run), None
+        return write_cell_and_mesh(case, run, watcher), None
     mesh = read_written_mesh(run.mesh_file)
     quality = quality_against_cell(mesh, build_cell(case))
     return PreparedMesh(mesh, quality), CheckpointStore(run.checkpoints_directory).load_newest()
@@ -176,13 +194,14 @@ def _march(
     run: RunDirectory | None,
     prepared: PreparedMesh,
     checkpoint: Checkpoint | None,
-    progress: Progress | None,
+    watcher: Watcher,
     comm: Any,
+    spent_before_s: float,
 ) -> Path:
     """Solve and record; the directory is closed in every case."""
     try:
         with StopRequest() as stop:
-            _solve(case, run, prepared, checkpoint, progress, comm, stop)
+            _solve(case, run, prepared, checkpoint, watcher, comm, stop, spent_before_s)
     except NotConvergedError as failure:
         _conclude(case, path, run, comm)
         _close(run, "not_converged", failure)
@@ -203,9 +222,10 @@ def _solve(
     run: RunDirectory | None,
     prepared: PreparedMesh,
     checkpoint: Checkpoint | None,
-    progress: Progress | None,
+    watcher: Watcher,
     comm: Any,
     stop: StopRequest,
+    spent_before_s: float,
 ) -> None:
     # PETSc would take SIGTERM for itself and end the run before its state is saved.
     options = os.environ.get("PETSC_OPTIONS", "")
@@ -241,14 +261,15 @@ def _solve(
         keep_rows,
         _constants(case, prepared, problem, comm.size),
         earlier_cpu_s,
+        spent_before_s,
     )
     total = load_path.increments
     try:
         for increment in problem.march(load_path):
             last = increment.requested and increment.increment == total
             recorder.record(increment, last)
-            if progress is not None and comm.rank == 0:
-                progress(increment, problem.position, total)
+            if comm.rank == 0:
+                watcher.step(increment, problem.position, total)
             if not last and stop.agreed(comm):
                 if increment.increment > 0:
                     recorder.checkpoint()
@@ -289,7 +310,7 @@ def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> 
 
 def _conclude(case: Case, path: Path, run: RunDirectory | None, comm: Any) -> None:
     """Compare and report on rank 0 while the others wait."""
-    from ngcfem.workflow.stages import compare_stage, report_stage
+    from ngcfem.workflow.evaluation import compare_stage, report_stage
 
     error: Exception | None = None
     if run is not None:

@@ -14,20 +14,20 @@ from ngcfem.case.build import (
 )
 from ngcfem.case.schema import Case
 from ngcfem.errors import Finding, InputError
-from ngcfem.experiment.compare import Comparison, compare_with_pillar
-from ngcfem.experiment.pillar_file import read_pillar_data
 from ngcfem.results.atomic import (
     write_bytes_atomically,
     write_json_atomically,
     write_text_atomically,
 )
-from ngcfem.results.history import History, read_curve, write_curve
+from ngcfem.results.history import History, write_curve
 from ngcfem.results.run import RunDirectory, default_run_directory
+from ngcfem.workflow.ensemble import resume_ensemble, run_ensemble
+from ngcfem.workflow.evaluation import compare_stage, report_stage
 from ngcfem.workflow.run import resume_run, run_case
+from ngcfem.workflow.watching import Watcher
 
 if TYPE_CHECKING:
     from ngcfem.mesh.periodic_mesh import PeriodicMesh
-    from ngcfem.results.curve import StressStrainCurve
 
 __all__ = [
     "compare_stage",
@@ -35,9 +35,66 @@ __all__ = [
     "generate_mesh_stage",
     "point_stage",
     "report_stage",
-    "resume_run",
-    "run_case",
+    "resume_stage",
+    "run_stage",
 ]
+
+
+def run_stage(
+    case: Case,
+    directory: Path | None = None,
+    resume: bool = False,
+    watcher: Watcher | None = None,
+) -> Path:
+    """Run a case, or all its realizations, to curve and report; collective.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case, on every rank.
+    directory : Path or None
+        Run directory; by default ``runs/<case>-<hash>`` below the working directory.
+    resume : bool
+        Whether an unfinished run of the same case in that directory goes on.
+    watcher : Watcher or None
+        Who is told of the progress.
+
+    Returns
+    -------
+    Path
+        The run directory.
+
+    Raises
+    ------
+    NgcfemError
+        As `run_case` and `run_ensemble` say.
+    """
+    run = run_case if case.n_realizations == 1 else run_ensemble
+    return run(case, directory, resume, watcher)
+
+
+def resume_stage(directory: Path, watcher: Watcher | None = None) -> Path:
+    """Go on with a run or an ensemble that was stopped; collective.
+
+    Parameters
+    ----------
+    directory : Path
+        Run directory.
+    watcher : Watcher or None
+        Who is told of the progress.
+
+    Returns
+    -------
+    Path
+        The run directory.
+
+    Raises
+    ------
+    NgcfemError
+        As `resume_run` and `resume_ensemble` say.
+    """
+    ensemble = RunDirectory.open(directory).is_ensemble
+    return (resume_ensemble if ensemble else resume_run)(directory, watcher)
 
 
 def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
@@ -211,72 +268,6 @@ def point_stage(case: Case, phase: str, out: Path | None = None) -> str:
         f"{len(increments) - 1} steps of {materials[phase].law} ({phase}) written to {path}\n"
         f"  true strain {last.strain[-1]:+.6g}, true stress {last.stress_gpa[-1]:+.6g} GPa"
     )
-
-
-def compare_stage(target: Path, data: Path, out: Path | None = None) -> str:
-    """Hold a curve against pillar data, feature by feature.
-
-    Parameters
-    ----------
-    target : Path
-        Run directory, or a curve.csv.
-    data : Path
-        Pillar data (TOML).
-    out : Path or None
-        Directory of comparison.json and comparison.png; by default that of the curve.
-
-    Returns
-    -------
-    str
-        Table of features.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or not what it should be.
-    """
-    from ngcfem.report.figures import draw_curve
-
-    file = target / "curve.csv" if target.is_dir() else target
-    directory = out or file.parent
-    curve: StressStrainCurve = read_curve(file).curve()
-    fractions: dict[str, float] = {}
-    summary = target / "summary.json"
-    if target.is_dir() and summary.exists():
-        fractions = RunDirectory(target).read_json("summary.json").get("realized_fractions") or {}
-    comparison: Comparison = compare_with_pillar(
-        curve, read_pillar_data(data), realized_fractions=fractions
-    )
-    directory.mkdir(parents=True, exist_ok=True)
-    write_json_atomically(directory / "comparison.json", comparison.as_dict())
-    write_bytes_atomically(
-        directory / "comparison.png",
-        draw_curve(comparison.curve, comparison.data, realized_fractions=fractions),
-    )
-    return comparison.table()
-
-
-def report_stage(directory: Path) -> str:
-    """Write the report of a run.
-
-    Parameters
-    ----------
-    directory : Path
-        Run directory, finished or cut short.
-
-    Returns
-    -------
-    str
-        Where the report is.
-
-    Raises
-    ------
-    InputError
-        If there is no run.
-    """
-    from ngcfem.report.document import build_report
-
-    return f"report: {build_report(directory)}"
 
 
 def number_of_displacement_unknowns(mesh: "PeriodicMesh") -> int:

@@ -36,7 +36,7 @@ def test_one_line_an_increment_away_from_a_terminal(compression):
     stream = io.StringIO()
     with ProgressReport("z", "finite", Console(file=stream, width=40)) as progress:
         for position, increment in enumerate(compression[1:], start=1):
-            progress(increment, float(position), 22)
+            progress.step(increment, float(position), 22)
     lines = stream.getvalue().splitlines()
     assert len(lines) == len(compression) - 1
     # (2.5 + 0.8) / (1 + 1 / 130) over the volume ratio 0.99147.
@@ -48,8 +48,8 @@ def test_a_bar_on_a_terminal(compression):
     stream = io.StringIO()
     console = Console(file=stream, width=140, force_terminal=True)
     with ProgressReport("z", "finite", console) as progress:
-        progress(compression[1], 0.5, 22)
-        progress(compression[-1], 22.0, 22)
+        progress.step(compression[1], 0.5, 22)
+        progress.step(compression[-1], 22.0, 22)
     text = stream.getvalue()
     assert "22/22" in text
     assert "true strain -0.8000" in text
