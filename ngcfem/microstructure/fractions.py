@@ -4,6 +4,7 @@ import numpy as np
 
 from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.grain_shape import grain_volume
+from ngcfem.microstructure.plane_sections import plane_fractions
 from ngcfem.microstructure.tessellation import laguerre_cells
 from ngcfem.quantities import GRAIN, INTERFACE, NANOCRYSTAL, SC_RICH
 
@@ -36,6 +37,8 @@ def geometric_fractions(cell: PeriodicCell) -> dict[str, float]:
     if cell.number_of_grains == 0:
         fractions[cell.phase_names[0]] = 1.0
         return fractions
+    if cell.dimension == 2:
+        return plane_fractions(cell)
     grains = laguerre_cells(cell.sites, cell.weights, np.diag(cell.lattice))
     inset = 0.5 * cell.interface_thickness_nm
     inside = sum(grain_volume(grain, inset) for grain in grains)

@@ -25,7 +25,7 @@ def phase_at(cell: PeriodicCell, points: FloatArray) -> Int32Array:
     ----------
     cell : PeriodicCell
         The geometry.
-    points : ndarray, shape (n, 3)
+    points : ndarray, shape (n, 3), in the plane (n, 2)
         Positions in nm in the frame of the cell, anywhere: they count modulo the lattice.
 
     Returns
@@ -39,6 +39,11 @@ def phase_at(cell: PeriodicCell, points: FloatArray) -> Int32Array:
     (d_j - d_i) / (2 |s_j - s_i|) inside the facet towards j; it belongs to the network where this
     is less than half the thickness for any j. Crystals and their caps lie inside the grains.
     """
+    if cell.dimension == 2:
+        # that module builds on this one
+        from ngcfem.microstructure.plane_sections import plane_phase_at
+
+        return plane_phase_at(cell, points)
     parts = [_phase_at(cell, points[n : n + CHUNK]) for n in range(0, len(points), CHUNK)]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)
 
@@ -108,16 +113,33 @@ def inclusion_parts(inclusion: Inclusion, offsets: FloatArray) -> tuple[BoolArra
     return crystal, cap
 
 
+def layer_phases(cell: PeriodicCell, fractional: FloatArray) -> Int32Array:
+    """Phase of points of a laminate.
+
+    Parameters
+    ----------
+    cell : PeriodicCell
+        A cell with layers.
+    fractional : ndarray, shape (n, d)
+        Positions in periods, from 0 to 1.
+
+    Returns
+    -------
+    ndarray of int32, shape (n,)
+        Index into ``cell.phase_names``.
+    """
+    bounds = np.cumsum([layer.fraction for layer in cell.layers])
+    layer = np.searchsorted(bounds, fractional[:, cell.layer_axis], side="right")
+    numbers = np.array([cell.phase_names.index(layer.phase) for layer in cell.layers])
+    return numbers[np.minimum(layer, len(numbers) - 1)].astype(np.int32)
+
+
 def _phase_at(cell: PeriodicCell, points: FloatArray) -> Int32Array:
     index = {name: number for number, name in enumerate(cell.phase_names)}
     wrapped = points @ np.linalg.inv(cell.lattice)
     wrapped = wrapped - np.floor(wrapped)
     if cell.layers:
-        bounds = np.cumsum([layer.fraction for layer in cell.layers])
-        layer = np.searchsorted(bounds, wrapped[:, cell.layer_axis], side="right")
-        names = [layer.phase for layer in cell.layers]
-        numbers = np.array([index[name] for name in names])
-        return numbers[np.minimum(layer, len(names) - 1)].astype(np.int32)
+        return layer_phases(cell, wrapped)
     inside = wrapped @ cell.lattice
     phases = np.zeros(len(points), dtype=np.int32)
     crystal, cap = (1, 1) if cell.kind == "sphere" else (index.get(NANOCRYSTAL, 0), 0)
