@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 IDENTITY = np.eye(3)
+PLANE_COMPONENTS = np.array([0, 1, 3, 4, 8])
+"""Components 3 i + J that a cell of the plane answers to: those in the plane, and F33."""
 STATUS_TEXT = {
     1: "a local iteration of a law did not converge",
     2: "an integration point is inverted (det F <= 0)",
@@ -376,12 +378,15 @@ class PeriodicProblem:
         Returns
         -------
         ndarray, shape (9, 9)
-            Moduli in GPa, component 3 i + J against 3 k + L.
+            Moduli in GPa, component 3 i + J against 3 k + L. In the plane, shear along z has no
+            answer (it would warp the plane), and its rows and columns are NaN.
 
         Raises
         ------
         NotConvergedError
             If a linear solve fails.
+        ValueError
+            If the specimen stands between platens: only a cell has a macroscopic tangent.
 
         Notes
         -----
@@ -389,22 +394,25 @@ class PeriodicProblem:
         linear solve a column. The tangent is that of a vanishing further step: elastic where the
         state is inside the yield surface.
         """
+        if self._platens is not None:
+            raise ValueError("a specimen between platens has no effective tangent")
         self._time_increment_s = max(self._time_increment_s, 1e-300)
         self._evaluate(self._fluctuation, self._deformation_gradient)
         self._space.assemble_tangent()
-        components = np.arange(9)
+        components = np.arange(9) if self._space.dimension == 3 else PLANE_COMPONENTS
         columns, rows = self._space.border(components, symmetric=False)
-        macroscopic = self._space.integrated_moduli()
+        condensed = self._space.integrated_moduli()[np.ix_(components, components)]
         self._linear.update(columns[:, :0], rows[:, :0], np.zeros((0, 0)))
-        condensed = macroscopic.copy()
-        for column in range(9):
+        for column in range(len(components)):
             response, _, result = self._linear.solve(
                 columns[:, column].reshape(-1, self._space.dimension), np.zeros(0), 1e-12, 2000
             )
             if not result.converged:
                 raise NotConvergedError("a linear solve of the effective tangent failed")
             condensed[:, column] -= self._comm.allreduce(rows.T @ response.ravel(), op=MPI.SUM)
-        return condensed / self._cell_volume
+        tangent = np.full((9, 9), np.nan)
+        tangent[np.ix_(components, components)] = condensed / self._cell_volume
+        return tangent
 
     def snapshot(self) -> FieldSnapshot:
         """Fields of the committed state on this rank, on the mesh that is not wrapped.

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ngcfem.fem.problem import PeriodicProblem
 
 VOIGT_PAIRS: tuple[tuple[int, int], ...] = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+PLANE_VOIGT_PAIRS: tuple[tuple[int, int], ...] = ((0, 0), (1, 1), (2, 2), (0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,21 +21,27 @@ class EffectiveStiffness:
     Parameters
     ----------
     tangent : ndarray, shape (9, 9)
-        dP_iJ/dF_kL in GPa, component 3 i + J against 3 k + L.
+        dP_iJ/dF_kL in GPa, component 3 i + J against 3 k + L. Of a cell of the plane, rows and
+        columns of shear along z are NaN.
+    dimension : int
+        3, or 2 for a cell of the plane, which is a body that does not change along z.
     """
 
     tangent: FloatArray
+    dimension: int = 3
 
     @property
     def voigt(self) -> FloatArray:
         """Stiffness in GPa between stress (11, 22, 33, 23, 13, 12) and engineering strain.
 
-        The minor symmetries are taken by averaging; they hold exactly in the stress-free state.
+        A cell of the plane gives the block of 11, 22, 33 and 12. The minor symmetries are taken by
+        averaging; they hold exactly in the stress-free state.
         """
-        stiffness = np.empty((6, 6))
+        pairs = VOIGT_PAIRS if self.dimension == 3 else PLANE_VOIGT_PAIRS
+        stiffness = np.empty((len(pairs), len(pairs)))
         tangent = self.tangent.reshape(3, 3, 3, 3)
-        for row, (i, j) in enumerate(VOIGT_PAIRS):
-            for column, (k, m) in enumerate(VOIGT_PAIRS):
+        for row, (i, j) in enumerate(pairs):
+            for column, (k, m) in enumerate(pairs):
                 stiffness[row, column] = 0.25 * (
                     tangent[i, j, k, m]
                     + tangent[j, i, k, m]
@@ -50,7 +57,7 @@ class EffectiveStiffness:
 
     @property
     def youngs_moduli_gpa(self) -> tuple[float, float, float]:
-        """Young's moduli along x, y and z."""
+        """Young's moduli along x, y and z; a cell of the plane is not coupled to 13 and 23."""
         compliance = np.linalg.inv(self.voigt)
         return (
             1.0 / float(compliance[0, 0]),
@@ -76,5 +83,7 @@ def effective_stiffness(problem: "PeriodicProblem") -> EffectiveStiffness:
     ------
     NotConvergedError
         If a linear solve fails.
+    ValueError
+        If the specimen stands between platens.
     """
-    return EffectiveStiffness(problem.effective_tangent())
+    return EffectiveStiffness(problem.effective_tangent(), problem.volume.source.dimension)
