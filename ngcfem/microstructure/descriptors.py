@@ -13,6 +13,7 @@ from ngcfem.microstructure.mass_balance import (
     metal_percent,
     scandium_contributions_at_percent,
 )
+from ngcfem.microstructure.plane_descriptors import plane_measures
 from ngcfem.microstructure.statistics import CompositeStatistics
 from ngcfem.quantities import GRAIN, INTERFACE, SC_RICH
 
@@ -117,13 +118,9 @@ def describe_cell(
     """
     fractions = geometric_fractions(cell)
     descriptors = [Descriptor("cell volume", "nm^3", None, cell.volume_nm3, None)]
-    if cell.dimension == 2 and statistics is not None:
-        # that module builds on this one
-        from ngcfem.microstructure.plane_descriptors import plane_measures
-
+    if statistics is not None and cell.dimension == 2:
         descriptors += plane_measures(cell, statistics, fractions)
-        return DescriptorReport(cell.kind, tuple(descriptors), fractions)
-    if statistics is not None:
+    elif statistics is not None:
         targets = Targets.of(statistics)
         if cell.number_of_grains:
             descriptors += grain_descriptors(cell, statistics, targets, fractions)
@@ -132,7 +129,7 @@ def describe_cell(
         if cell.kind in ("nanocomposite", "nanoglass"):
             descriptors += _fraction_descriptors(cell, targets, fractions)
         if cell.kind == "nanocomposite":
-            descriptors += _mass_balance(cell, statistics, fractions)
+            descriptors += _mass_balance(statistics, fractions)
     return DescriptorReport(cell.kind, tuple(descriptors), fractions)
 
 
@@ -140,16 +137,13 @@ def _fraction_descriptors(
     cell: PeriodicCell, targets: Targets, fractions: Mapping[str, float]
 ) -> list[Descriptor]:
     """Fractions that follow from thicknesses, sizes and shares."""
-    plane = cell.dimension == 2
-    reason = "the statistics are those of a body: a plane cell holds other shares" if plane else ""
     found = [
         targets.steered(
             "interface volume fraction",
             "1",
             "volume_fractions.interface",
             fractions[INTERFACE],
-            binding=not plane,
-            remark=reason or "follows from thickness and grain size",
+            remark="follows from thickness and grain size",
         )
     ]
     if cell.kind == "nanocomposite":
@@ -159,8 +153,7 @@ def _fraction_descriptors(
                 "1",
                 "volume_fractions.sc_rich",
                 fractions.get(SC_RICH, 0.0),
-                binding=not plane,
-                remark=reason or "follows from share, thickness and half-angle of the caps",
+                remark="follows from share, thickness and half-angle of the caps",
             )
         )
         found.append(
@@ -177,14 +170,13 @@ def _fraction_descriptors(
 
 
 def _mass_balance(
-    cell: PeriodicCell, statistics: CompositeStatistics, fractions: Mapping[str, float]
+    statistics: CompositeStatistics, fractions: Mapping[str, float]
 ) -> list[Descriptor]:
     known = statistics.compositions_at_percent
     if "bulk" not in known or not set(fractions) <= set(known):
         return []
     parts = scandium_contributions_at_percent(statistics, fractions)
     unit = "at% of the metals"
-    plane = cell.dimension == 2
     return [
         *(
             Descriptor(f"Sc held by {name.replace('_', '-')}", unit, None, share, None)
@@ -196,8 +188,6 @@ def _mass_balance(
             metal_percent(known["bulk"], "Sc"),
             sum(parts.values()),
             MASS_BALANCE_TOLERANCE_AT_PERCENT,
-            binding=not plane,
-            remark="a plane cell holds other shares of the regions than the body" if plane else "",
         ),
     ]
 

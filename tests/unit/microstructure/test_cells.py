@@ -10,13 +10,10 @@ from ngcfem.atomprobe.statistics import read_statistics, statistics_from_mapping
 from ngcfem.errors import InputError, RefusedError
 from ngcfem.microstructure.cell import Cap, Inclusion, Layer, cell_from_json
 from ngcfem.microstructure.composite_cells import CRYSTAL_GAP_NM
-from ngcfem.microstructure.descriptors import (
-    describe_cell,
-    refuse_descriptors,
-    scandium_balance_at_percent,
-)
+from ngcfem.microstructure.descriptors import describe_cell, refuse_descriptors
 from ngcfem.microstructure.fractions import geometric_fractions
 from ngcfem.microstructure.generation import generate_cell
+from ngcfem.microstructure.mass_balance import scandium_balance_at_percent
 from ngcfem.microstructure.statistics import CompositeStatistics, composite_statistics
 from ngcfem.microstructure.tessellation import laguerre_cells
 
