@@ -163,7 +163,7 @@ def _curve_section(record: EnsembleRecord, figures: Path) -> Markup:
     write_bytes_atomically(figures / "ensemble_curve.png", drawing)
     caption = (
         f"Mean of {mean.n} realizations (blue) with the 95 % confidence band of the mean (shaded) "
-        "and the single realizations (thin grey)."
+        "and the single realizations (thin grey); below, their difference from the mean."
     )
     parts: list[Content] = [
         picture(drawing, "Mean stress-strain curve of the ensemble with its band", caption)

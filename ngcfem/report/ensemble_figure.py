@@ -1,6 +1,7 @@
 """Figure of an ensemble: mean curve, confidence band, single curves, pillar data."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from ngcfem.report.figures import (
 from ngcfem.results.curve import StressStrainCurve
 from ngcfem.results.ensemble import Band, EnsembleCurve
 from ngcfem.results.measures import StrainMeasure, StressMeasure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def draw_ensemble_curve(
@@ -48,8 +52,8 @@ def draw_ensemble_curve(
 
     Notes
     -----
-    The band is evaluated in the measures that are drawn, from the members at the places of the
-    mean.
+    The band is that of the ensemble, converted to the measure that is drawn. Below the curve
+    stands what is too small to be seen in it: the difference of each member from the mean.
     """
     strain_measure = StrainMeasure.TRUE if data is None else data.strain_measure
     stress_measure = StressMeasure.CAUCHY if data is None else data.stress_measure
@@ -57,8 +61,8 @@ def draw_ensemble_curve(
     direction = curve.direction or 1
     band = _band(ensemble, stress_measure, curve)
     with styled():
-        figure = new_figure(7.2, 4.6)
-        axes = figure.subplots()
+        figure = new_figure(7.2, 6.0)
+        axes, difference = figure.subplots(2, 1, height_ratios=(3.2, 1.0))
         for number, (single, colour, label) in enumerate(
             [(member, "#9aa5b1", "realizations") for member in members]
             + [(other, MEASURED, "ended early, not in the mean") for other in others]
@@ -103,7 +107,31 @@ def draw_ensemble_curve(
         if realized_fractions:
             axes.set_title(fractions_in_words(realized_fractions), loc="left", color=SECONDARY)
         axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0))
+        _draw_differences(difference, curve, band, members)
         return png(figure)
+
+
+def _draw_differences(
+    axes: "Axes", curve: StressStrainCurve, band: Band, members: Sequence[StressStrainCurve]
+) -> None:
+    """Draw each member and the band relative to the mean, in per cent."""
+    direction = curve.direction or 1
+    mean = direction * curve.stress_gpa
+    # Where the mean is a small share of what is reached, a quotient says nothing.
+    shown = mean > 0.05 * np.max(mean, initial=0.0)
+    strain, mean = curve.loading_strain[shown], mean[shown]
+    for member in members:
+        drawn = member.measured_in(curve.strain_measure, curve.stress_measure)
+        if np.any(np.diff(drawn.loading_strain) <= 0.0) or mean.size == 0:
+            continue
+        stress = np.interp(strain, drawn.loading_strain, drawn.loading_stress_gpa)
+        axes.plot(strain, 100.0 * (stress / mean - 1.0), color="#9aa5b1", linewidth=0.8)
+    ends = [100.0 * (direction * end[shown] / mean - 1.0) for end in (band.lo95, band.hi95)]
+    axes.fill_between(strain, *ends, color=MODEL, alpha=0.25, linewidth=0.0)
+    axes.axhline(0.0, color=MODEL, linewidth=1.2)
+    axes.set_xlabel(f"{curve.strain_measure.value} strain, magnitude [-]")
+    axes.set_ylabel("over the mean [%]")
+    axes.set_xlim(left=0.0)
 
 
 def _band(ensemble: EnsembleCurve, measure: StressMeasure, curve: StressStrainCurve) -> Band:
