@@ -1,6 +1,7 @@
 """Level functions of the geometry of a cell: grains, network, crystals, caps and layers."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -48,6 +49,7 @@ class _Bodies:
     cap_thickness: FloatArray
     cap_region: IntArray
     of_grain: IntArray
+    reach: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,15 @@ class CellRegions:
         """Period vectors as rows in nm, in the frame of the cell."""
         return self.cell.lattice
 
+    @cached_property
+    def inverse_lattice(self) -> FloatArray:
+        """Matrix that takes positions as rows to fractions of the period vectors."""
+        return np.linalg.inv(self.lattice)
+
+    @cached_property
+    def _tree(self) -> KDTree:
+        return KDTree((self.cell.sites @ self.inverse_lattice) % 1.0, boxsize=1.0)
+
     @property
     def phase_names(self) -> tuple[str, ...]:
         """Names of the phases."""
@@ -138,14 +149,12 @@ class CellRegions:
             region = np.where(depth >= self._inset(owner), owner + 1, 0)
         else:
             region = self._layer_at(points)
-        for body in self.bodies.of_grain[owner].T:
-            here = np.flatnonzero(body >= 0)
-            number = body[here]
-            crystal, cap = self._crystal_and_cap(number, points[here])
-            hit = cap > 0.0
-            region[here[hit]] = self.bodies.cap_region[number[hit]]
-            hit = crystal > 0.0
-            region[here[hit]] = self.first_crystal + number[hit]
+        here, number = self._bodies_within(owner, points, np.zeros(len(points)))
+        crystal, cap = self._crystal_and_cap(number, points[here])
+        hit = cap > 0.0
+        region[here[hit]] = self.bodies.cap_region[number[hit]]
+        hit = crystal > 0.0
+        region[here[hit]] = self.first_crystal + number[hit]
         return region
 
     def levels(self, regions: IntArray, points: FloatArray) -> FloatArray:
@@ -206,17 +215,17 @@ class CellRegions:
         depth = np.full(len(points), _FAR)
         if facets is None or len(points) == 0:
             return owner, depth
-        wrapped = points @ np.linalg.inv(self.lattice)
+        wrapped = points @ self.inverse_lattice
         wrapped = (wrapped - np.floor(wrapped)) % 1.0
-        sites = self.cell.sites @ np.linalg.inv(self.lattice)
-        owner = np.asarray(KDTree(sites % 1.0, boxsize=1.0).query(wrapped)[1], dtype=np.int64)
+        sites = self.cell.sites @ self.inverse_lattice
+        owner = np.asarray(self._tree.query(wrapped)[1], dtype=np.int64)
         step = wrapped - sites[owner]
         local = (sites[owner] + step - np.round(step)) @ self.lattice
         # walk across the facet that is overstepped most until inside
         active = np.arange(len(points))
         for _ in range(_LONGEST_WALK):
             own = owner[active]
-            gap = facets.offset[own] - np.einsum("nfi,ni->nf", facets.normal[own], local[active])
+            gap = facets.offset[own] - (facets.normal[own] @ local[active][:, :, None])[:, :, 0]
             worst = np.argmin(gap, axis=1)
             depth[active] = gap[np.arange(len(active)), worst]
             outside = depth[active] < -1e-9
@@ -232,7 +241,7 @@ class CellRegions:
         fractions = np.array([layer.fraction for layer in self.cell.layers])
         height = np.linalg.norm(self.lattice[axis])
         middle = np.cumsum(fractions) - 0.5 * fractions
-        where = (points @ np.linalg.inv(self.lattice))[:, axis]
+        where = (points @ self.inverse_lattice)[:, axis]
         away = where[:, None] - middle
         away = np.abs(away - np.round(away)) * height
         return 0.5 * fractions * height - away + self.growth_nm[: len(fractions)]
@@ -253,11 +262,29 @@ class CellRegions:
             return self._layer_levels(points)[np.arange(len(points)), regions]
         else:
             level, inside = depth, np.ones(len(points), dtype=bool)
-        for body in self.bodies.of_grain[owner].T:
-            here = np.flatnonzero(inside & (body >= 0))
-            crystal, cap = self._crystal_and_cap(body[here], points[here])
-            level[here] = np.minimum(level[here], -np.maximum(crystal, cap))
+        rows = np.flatnonzero(inside)
+        here, number = self._bodies_within(owner[rows], points[rows], level[rows])
+        crystal, cap = self._crystal_and_cap(number, points[rows[here]])
+        np.minimum.at(level, rows[here], -np.maximum(crystal, cap))
         return level
+
+    def _bodies_within(
+        self, owner: IntArray, points: FloatArray, distance: FloatArray
+    ) -> tuple[IntArray, IntArray]:
+        """Pairs of points and bodies of their grains that may be closer than a distance."""
+        bodies = self.bodies
+        candidates = bodies.of_grain[owner]
+        number = np.maximum(candidates, 0)
+        if number.size == 0 or len(bodies.radius) == 0:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        away = points[:, None] - bodies.centre[number]
+        fractional = away @ self.inverse_lattice
+        away = (fractional - np.round(fractional)) @ self.lattice
+        square = (away**2).sum(axis=2)
+        grown = bodies.reach[number] + np.abs(self.growth_nm).max() + distance[:, None]
+        near = (candidates >= 0) & (square < np.maximum(grown, 0.0) ** 2)
+        here, column = np.nonzero(near)
+        return here, candidates[here, column]
 
     def _crystal_and_cap(
         self, number: IntArray, points: FloatArray
@@ -265,14 +292,14 @@ class CellRegions:
         """Levels of a crystal, and of its cap with the crystal under it."""
         bodies = self.bodies
         away = points - bodies.centre[number]
-        fractional = away @ np.linalg.inv(self.lattice)
+        fractional = away @ self.inverse_lattice
         away = (fractional - np.round(fractional)) @ self.lattice
         inverse = bodies.inverse_stretch[number]
-        ball = np.einsum("nij,nj->ni", inverse, away)
-        distance = np.linalg.norm(ball, axis=1)
+        ball = (inverse @ away[:, :, None])[:, :, 0]
+        distance = np.sqrt((ball**2).sum(axis=1))
         direction = ball / np.maximum(distance, 1e-12)[:, None]
         # an inverse stretch is symmetric: this is the gradient of the distance in the ball
-        slope = np.linalg.norm(np.einsum("nij,nj->ni", inverse, direction), axis=1)
+        slope = np.sqrt(((inverse @ direction[:, :, None])[:, :, 0] ** 2).sum(axis=1))
         slope = np.where(distance > 1e-12, slope, 1.0)
         growth = self.growth_nm[self.first_crystal + number]
         crystal = (bodies.radius[number] - distance) / slope + growth
@@ -420,4 +447,11 @@ def _bodies(inclusions: tuple[Inclusion, ...], grains: int, first: int) -> _Bodi
         cap_thickness=np.array([c.thickness_nm if c else 0.0 for c in caps], dtype=float),
         cap_region=cap_region,
         of_grain=of_grain,
+        reach=np.array(
+            [
+                (i.radius_nm + (i.cap.thickness_nm if i.cap else 0.0))
+                * np.linalg.eigvalsh(i.stretch_matrix)[-1]
+                for i in inclusions
+            ]
+        ),
     )

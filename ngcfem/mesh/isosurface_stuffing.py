@@ -20,7 +20,8 @@ FRACTION_TOLERANCE = 0.003
 NETWORK_SPACINGS = 1.5
 CAP_SPACINGS = 1.25
 CRYSTAL_SPACINGS = 1.2
-_VOLUME_STEPS = 8
+_VOLUME_STEPS = 12
+_COARSE_STEPS = 5
 _FLAT = 1e-6
 _SNAP_SHARES = (1.0, 0.7, 0.4)
 
@@ -138,15 +139,22 @@ def stuff_regions(
     growth = np.zeros(len(wanted))
     best: tuple[float, TorusMesh] | None = None
     limit = 0.4 * spacing_nm * _level_per_nm(regions)
-    for _ in range(_VOLUME_STEPS):
+    relaxing = False
+    for step in range(_VOLUME_STEPS):
         grown = regions.grown(growth)
-        mesh = relax_torus_mesh(_valid_mesh(grown, lattice, edges), grown)
+        mesh = _valid_mesh(grown, lattice, edges)
+        if relaxing:
+            mesh = relax_torus_mesh(mesh, grown)
         volumes = np.bincount(mesh.region, weights=mesh.volumes(), minlength=len(wanted))
         error = float(np.abs(_phase_volumes(regions, volumes) / goal - 1.0).max())
-        if best is None or error < best[0]:
+        if relaxing and (best is None or error < best[0]):
             best = error, mesh
         if error < FRACTION_TOLERANCE:
-            break
+            if relaxing:
+                break
+            relaxing = True
+            continue
+        relaxing = relaxing or step >= _COARSE_STEPS
         missing = np.divide(
             wanted - volumes,
             regions.growth_areas,

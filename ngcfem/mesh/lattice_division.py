@@ -16,8 +16,8 @@ from ngcfem.mesh.tetrahedron_cutting import (
     needs_centre,
     pieces,
 )
-from ngcfem.mesh.torus_lattice import TorusLattice
-from ngcfem.mesh.vertex_snapping import NOBODY, SnappedLattice, nearest_image, set_levels
+from ngcfem.mesh.torus_lattice import TorusLattice, nearest_image
+from ngcfem.mesh.vertex_snapping import NOBODY, SnappedLattice, set_levels
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ngcfem.mesh.quality import tetrahedron_volumes
 from ngcfem.mesh.regions import Regions
 from ngcfem.mesh.relaxation import tetrahedron_scores
-from ngcfem.mesh.vertex_snapping import nearest_image
+from ngcfem.mesh.torus_lattice import nearest_image
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 _ENOUGH = 0.8

@@ -5,7 +5,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from ngcfem.mesh.box_meshing import MINIMUM_DIVISIONS
+from ngcfem.mesh.quality import tetrahedron_volumes
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
+
+TETRAHEDRA_OF_BOX = 12
+
+
+def nearest_image(step: FloatArray, lattice: FloatArray) -> FloatArray:
+    """Shortest representative of displacements on a torus.
+
+    Parameters
+    ----------
+    step : ndarray, shape (n, 3)
+        Displacements in nm.
+    lattice : ndarray, shape (3, 3)
+        Period vectors as rows, about at right angles.
+
+    Returns
+    -------
+    ndarray, shape (n, 3)
+        Displacements of less than half a period.
+    """
+    return step - np.round(step @ np.linalg.inv(lattice)) @ lattice
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +43,8 @@ class TorusLattice:
         Vertices in nm, corners of the boxes first, then their centres.
     cells : ndarray of int, shape (m, 4)
         Vertices of each tetrahedron, ascending.
+    turn : ndarray, shape (m,)
+        1 where they are oriented positively in this order, else -1.
     middles : ndarray, shape (m, 3)
         Middle of each tetrahedron in nm, not wrapped: the tetrahedra around one another form the
         domain.
@@ -33,6 +56,7 @@ class TorusLattice:
     divisions: tuple[int, int, int]
     points: FloatArray
     cells: IntArray
+    turn: FloatArray
     middles: FloatArray
     number_of_corners: int
 
@@ -100,11 +124,17 @@ def torus_lattice(lattice: FloatArray, spacing_nm: float) -> TorusLattice:
             cells.append(np.stack([near, far, corner(box + first), corner(box + second)], axis=1))
             middles.append(box + 0.25 * (1.0 + e + first + second))
     places = np.concatenate([box, box + 0.5]) / counts
+    points = places @ lattice
+    ordered = np.sort(np.concatenate(cells), axis=1)
+    middle = np.concatenate(middles) / counts @ lattice
+    around = np.repeat(middle, 4, axis=0)
+    corners = nearest_image(points[ordered.ravel()] - around, lattice).reshape(-1, 4, 3)
     return TorusLattice(
         lattice=lattice,
         divisions=(int(counts[0]), int(counts[1]), int(counts[2])),
-        points=places @ lattice,
-        cells=np.sort(np.concatenate(cells), axis=1),
-        middles=np.concatenate(middles) / counts @ lattice,
+        points=points,
+        cells=ordered,
+        turn=np.sign(tetrahedron_volumes(corners)),
+        middles=middle,
         number_of_corners=number,
     )

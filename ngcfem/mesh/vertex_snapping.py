@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ngcfem.mesh.quality import tetrahedron_volumes
 from ngcfem.mesh.regions import Regions
-from ngcfem.mesh.torus_lattice import TorusLattice
+from ngcfem.mesh.torus_lattice import TETRAHEDRA_OF_BOX, TorusLattice, nearest_image
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 LONG_EDGE_SHARE = 0.24999
@@ -14,7 +15,8 @@ SHORT_EDGE_SHARE = 0.41189
 
 SET_SIZE = 4
 NOBODY = -1
-_ROUNDS = 40
+_ROUNDS = 60
+_LEAST_VOLUME = 0.12
 _ROOT_STEPS = 12
 
 
@@ -41,24 +43,6 @@ class SnappedLattice:
     edges: IntArray
     cuts: FloatArray
     pinched: int
-
-
-def nearest_image(step: FloatArray, lattice: FloatArray) -> FloatArray:
-    """Shortest representative of displacements on a torus.
-
-    Parameters
-    ----------
-    step : ndarray, shape (n, 3)
-        Displacements in nm.
-    lattice : ndarray, shape (3, 3)
-        Period vectors as rows, about at right angles.
-
-    Returns
-    -------
-    ndarray, shape (n, 3)
-        Displacements of less than half a period.
-    """
-    return step - np.round(step @ np.linalg.inv(lattice)) @ lattice
 
 
 def set_levels(regions: Regions, sets: IntArray, points: FloatArray) -> FloatArray:
@@ -220,6 +204,7 @@ def snap_vertices(
        closer to their cut than their neighbours are to theirs.
     3. A vertex moves once. If another cut comes too close afterwards, near the line where three
        regions meet, that region is added to its set: the line is moved to the vertex.
+       The same is done to a vertex whose move would flatten a tetrahedron.
     4. An edge that leaps over a third region has two cuts. If neither is close to a vertex, a
        region that must stay connected is added to the set of the closer vertex; any other is
        pinched off there, which is counted.
@@ -235,6 +220,9 @@ def snap_vertices(
     reach = share * np.where(lattice.is_long(edges), LONG_EDGE_SHARE, SHORT_EDGE_SHARE)
     key = edges[:, 0] * len(points) + edges[:, 1]
 
+    boxes = lattice.divisions[0] * lattice.divisions[1] * lattice.divisions[2]
+    box_nm3 = float(abs(np.linalg.det(lattice.lattice))) / boxes
+    least_volume = _LEAST_VOLUME * box_nm3 / TETRAHEDRA_OF_BOX
     candidates = edges[~in_common(sets[edges[:, 0]], sets[edges[:, 1]])]
     cut = _cut_edges(regions, points, sets, candidates, lattice.lattice)
     for round_number in range(_ROUNDS):
@@ -271,9 +259,13 @@ def snap_vertices(
                     pick < len(cut.edges), cut.first_exit[edge], cut.second_exit[edge] - 1.0
                 )
                 changed = vertex[pick]
+                before = points[changed]
                 points[changed] += along[:, None] * cut.step[edge]
                 _joined(sets, changed, region[chosen])
                 moved[changed] = True
+                spoiled = _spoiled(lattice, points, changed, least_volume)
+                back = np.isin(changed, spoiled)
+                points[changed[back]] = before[back]
         touched = np.zeros(len(points), dtype=bool)
         touched[changed] = True
         cut = _updated(regions, points, sets, edges, cut, touched, lattice.lattice)
@@ -294,14 +286,28 @@ def _must_stay(regions: Regions, between: IntArray) -> BoolArray:
 
 
 def _joined(sets: IntArray, vertices: IntArray, region: IntArray) -> IntArray:
-    """Add regions to the sets of vertices, in place; the vertices whose set has changed."""
-    changed = []
-    for v, r in zip(vertices.tolist(), region.tolist(), strict=True):
-        free = np.flatnonzero(sets[v] == NOBODY)
-        if r not in sets[v] and len(free):
-            sets[v, free[0]] = r
-            changed.append(v)
-    return np.array(changed, dtype=np.int64)
+    """Add one region to the set of each vertex, in place; the vertices whose set has changed."""
+    once, row = np.unique(vertices, return_index=True)
+    region = region[row]
+    size = (sets[once] != NOBODY).sum(axis=1)
+    new = (size < SET_SIZE) & ~(sets[once] == region[:, None]).any(axis=1)
+    sets[once[new], size[new]] = region[new]
+    return once[new]
+
+
+def _spoiled(
+    lattice: TorusLattice, points: FloatArray, moved: IntArray, least_volume: float
+) -> IntArray:
+    """Vertices of those just moved that flatten a tetrahedron."""
+    just = np.zeros(len(points), dtype=bool)
+    just[moved] = True
+    rows = np.flatnonzero(just[lattice.cells].any(axis=1))
+    cells = lattice.cells[rows]
+    middle = np.repeat(lattice.middles[rows], 4, axis=0)
+    corners = middle + nearest_image(points[cells.ravel()] - middle, lattice.lattice)
+    volume = lattice.turn[rows] * tetrahedron_volumes(corners.reshape(-1, 4, 3))
+    flat = cells[volume < least_volume].ravel()
+    return np.unique(flat[just[flat]])
 
 
 def _other_side(
