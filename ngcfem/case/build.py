@@ -12,6 +12,7 @@ import numpy as np
 
 from ngcfem.case.schema import Case
 from ngcfem.case.sections import (
+    CompositeSection,
     HomogeneousSection,
     LaminateSection,
     LoadSegmentSection,
@@ -134,12 +135,13 @@ def build_cell(case: Case) -> PeriodicCell | None:
     Returns
     -------
     PeriodicCell or None
-        None for a user's mesh, which is its own geometry.
+        None for a user's mesh, which is its own geometry. Its descriptors are not held against the
+        statistics yet: whoever calls measures them once, keeps them, and then refuses.
 
     Raises
     ------
     RefusedError
-        If the cell does not meet its statistics.
+        If chance gives no cell of these statistics.
     """
     micro = case.microstructure
     match micro:
@@ -153,19 +155,33 @@ def build_cell(case: Case) -> PeriodicCell | None:
         case UserMeshSection():
             return None
     # The tessellation brings scipy, which the kinds above do without.
-    from ngcfem.microstructure.descriptors import describe_cell, refuse_descriptors
     from ngcfem.microstructure.generation import generate_cell
 
     statistics = build_statistics(case)
-    cell = generate_cell(
+    return generate_cell(
         micro.kind,
         statistics,
         case.seed,
         n_grains=micro.n_grains,
         cell_aspect=micro.cell_aspect,
     )
-    refuse_descriptors(describe_cell(cell, statistics))
-    return cell
+
+
+def allows_missed_targets(case: Case) -> bool:
+    """Tell whether a case accepts a cell that misses targets of its statistics.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    bool
+        The key ``allow_missed_targets``; false for kinds without statistics.
+    """
+    micro = case.microstructure
+    return isinstance(micro, CompositeSection) and micro.allow_missed_targets
 
 
 def build_statistics(case: Case) -> CompositeStatistics | None:

@@ -72,6 +72,10 @@ class CompositeSection(_MicrostructureSection):
         le=LARGEST_ENSEMBLE,
         description="Cells of the same statistics, each with a seed of its own, run as one case.",
     )
+    allow_missed_targets: bool = Field(
+        default=False,
+        description="Accept a cell that misses targets of its statistics; the misses are reported.",
+    )
 
 
 class NanocompositeSection(CompositeSection):

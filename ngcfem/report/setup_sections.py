@@ -324,7 +324,9 @@ def _met(entry: Mapping[str, Any]) -> Content:
     if target is None or achieved is None or tolerance is None:
         return ""
     met = abs(float(achieved) - float(target)) <= float(tolerance)
-    return badge("met", "good") if met else badge("missed", "bad")
+    if met:
+        return badge("met", "good")
+    return badge("missed", "bad") if entry.get("binding", True) else badge("does not bind")
 
 
 def _parameter_table(record: RunRecord) -> Markup:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ngcfem.case.build import build_cell, build_mesh, build_statistics
+from ngcfem.case.build import allows_missed_targets, build_cell, build_mesh, build_statistics
 from ngcfem.case.schema import Case
 from ngcfem.errors import raise_together
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
@@ -70,7 +70,7 @@ def write_cell_and_mesh(
         report = describe_cell(cell, statistics)
         run.write_text("cell.json", cell.to_json())
         run.write_json("descriptors.json", descriptor_entries(report, statistics))
-        refuse_descriptors(report)
+        refuse_descriptors(report, allow=allows_missed_targets(case))
     mesh = build_mesh(case, cell)
     quality = quality_against_cell(mesh, cell)
     write_mesh(mesh, run.mesh_file, quality, origin=mesh_origin(case))

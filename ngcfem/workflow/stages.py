@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ngcfem.case.build import (
+    allows_missed_targets,
     build_cell,
     build_load_path,
     build_materials,
@@ -147,10 +148,8 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in report.phase_fractions.items()
     ]
-    for entry in report.descriptors:
-        target = "" if entry.target is None else f"  (target {entry.target:.5g})"
-        lines.append(f"  {entry.name}: {entry.achieved:.5g} {entry.unit}{target}")
-    refuse_descriptors(report)
+    lines.append(report.table())
+    refuse_descriptors(report, allow=allows_missed_targets(case))
     return "\n".join(lines)
 
 
