@@ -38,6 +38,8 @@ STATUS_TEXT = {
     2: "an integration point is inverted (det F <= 0)",
     3: "a law returned a value that is not finite",
 }
+VANISHING_TIME_S = 1e-12
+"""Time in which no rate that a law describes does anything."""
 STATUS_RAISED = 9
 """A law raised an exception on some rank; above every flag a law gives."""
 
@@ -391,13 +393,15 @@ class PeriodicProblem:
         Notes
         -----
         Static condensation (D - B^T K^{-1} C) / V0 of the tangent at the committed state, one
-        linear solve a column. The tangent is that of a vanishing further step: elastic where the
-        state is inside the yield surface.
+        linear solve a column. The tangent is that of a further step that vanishes in strain and in
+        time. A law meets no yield in it, so this is the elastic answer of the state, that of the
+        first unloading, also where the state is on the yield surface or flows with a viscosity.
         """
         if self._platens is not None:
             raise ValueError("a specimen between platens has no effective tangent")
-        self._time_increment_s = max(self._time_increment_s, 1e-300)
+        time_increment_s, self._time_increment_s = self._time_increment_s, VANISHING_TIME_S
         self._evaluate(self._fluctuation, self._deformation_gradient)
+        self._time_increment_s = time_increment_s
         self._space.assemble_tangent()
         components = np.arange(9) if self._space.dimension == 3 else PLANE_COMPONENTS
         columns, rows = self._space.border(components, symmetric=False)

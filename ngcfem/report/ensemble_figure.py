@@ -126,8 +126,8 @@ def _draw_differences(
             continue
         stress = np.interp(strain, drawn.loading_strain, drawn.loading_stress_gpa)
         axes.plot(strain, 100.0 * (stress / mean - 1.0), color="#9aa5b1", linewidth=0.8)
-    ends = [100.0 * (direction * end[shown] / mean - 1.0) for end in (band.lo95, band.hi95)]
-    axes.fill_between(strain, *ends, color=MODEL, alpha=0.25, linewidth=0.0)
+    lower, upper = (100.0 * (direction * end[shown] / mean - 1.0) for end in (band.lo95, band.hi95))
+    axes.fill_between(strain, lower, upper, color=MODEL, alpha=0.25, linewidth=0.0)
     axes.axhline(0.0, color=MODEL, linewidth=1.2)
     axes.set_xlabel(f"{curve.strain_measure.value} strain, magnitude [-]")
     axes.set_ylabel("over the mean [%]")
