@@ -10,10 +10,11 @@ import numpy as np
 from ngcfem.errors import InputError, RefusedError
 from ngcfem.mesh import cache
 from ngcfem.mesh.box_meshing import RawMesh, mesh_box_cell
+from ngcfem.mesh.element_sizes import ElementSizes
 from ngcfem.mesh.pairing import check_quotient, identify_nodes
 from ngcfem.mesh.periodic_mesh import PeriodicMesh, body_order
 from ngcfem.mesh.quality import QualityFloor, mesh_quality, refuse_poor_quality
-from ngcfem.mesh.whole_cell import mesh_whole_cells
+from ngcfem.mesh.whole_cell import WholeCellOptions, mesh_whole_cells
 from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.fractions import geometric_fractions
 from ngcfem.quantities import FloatArray, IntArray
@@ -135,7 +136,8 @@ def _raw_mesh(cell: PeriodicCell, size_nm: float, options: MeshOptions) -> RawMe
     if cell.number_of_grains == 0:
         return mesh_box_cell(cell, size_nm, surface_size)
     merge = options.merge_fraction * cell.interface_thickness_nm
-    return mesh_whole_cells(cell, size_nm, surface_size, merge)
+    sizes = ElementSizes(size_nm, surface_size)
+    return mesh_whole_cells(cell, WholeCellOptions(sizes, merge, workers=1))[0]
 
 
 def periodic_from_raw(raw: RawMesh, cell: PeriodicCell) -> PeriodicMesh:

@@ -13,6 +13,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -31,6 +32,7 @@ class IsolatedProcess:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
     def __enter__(self) -> Self:
         """Use the process in a ``with`` block; it starts with the first call."""
@@ -43,9 +45,11 @@ class IsolatedProcess:
         trace: TracebackType | None,
     ) -> None:
         """End the process."""
-        self._end()
+        self.close()
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(
+        self, function: Callable[..., Any], *arguments: Any, limit_s: float | None = None
+    ) -> Any:
         """Call a function in the other process.
 
         Parameters
@@ -54,6 +58,8 @@ class IsolatedProcess:
             Function at the top level of a module.
         *arguments : object
             What it takes.
+        limit_s : float, optional
+            Time after which the process is killed: the mesher can run in circles.
 
         Returns
         -------
@@ -65,23 +71,44 @@ class IsolatedProcess:
         RuntimeError
             If the function raises, or its process ends.
         """
+        if self._stopped:
+            raise RuntimeError("the process of Gmsh was stopped")
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
+        alarm = None
+        if limit_s is not None:
+            alarm = threading.Timer(limit_s, process.kill)
+            alarm.daemon = True
+            alarm.start()
         try:
             _send(process.stdin, (function.__module__, function.__qualname__, arguments))
             answer = _receive(process.stdout)
         except BrokenPipeError:
             answer = None
+        finally:
+            if alarm is not None:
+                alarm.cancel()
         if answer is None:
             code = process.wait()
             self._end()
             ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            raise RuntimeError(f"Gmsh ended its process ({ending})")
+            raise RuntimeError(f"the process of Gmsh ended ({ending})")
         succeeded, result = answer
         if not succeeded:
             raise RuntimeError(result)
         return result
+
+    def close(self) -> None:
+        """Let the process end when it has answered."""
+        self._end()
+
+    def kill(self) -> None:
+        """End the process at once, whatever it does, and start no other one."""
+        self._stopped = True
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def _start(self) -> "subprocess.Popen[bytes]":
         # The variables of an MPI launcher stay behind: the process is no rank.

@@ -272,7 +272,7 @@ class _State:
     def _free_directions(
         self, star: FloatArray, cell: IntArray, corner: IntArray, owner: IntArray
     ) -> FloatArray:
-        """Projectors onto the motions that leave the volume of every body around a node as it is."""
+        """Projectors onto the motions of nodes that change the volume of no body."""
         rows = np.arange(len(cell))[:, None]
         opposite = star[rows, _OPPOSITE[corner]]
         slope = np.cross(opposite[:, 1] - opposite[:, 0], opposite[:, 2] - opposite[:, 0])

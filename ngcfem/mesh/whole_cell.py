@@ -1,91 +1,112 @@
 """Meshes of nanoglass cells: the union of whole Laguerre cells, each filled on its own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
-import gmsh
 import numpy as np
 
 from ngcfem.errors import RefusedError
-from ngcfem.mesh.box_meshing import RawMesh, collect_tetrahedra
-from ngcfem.mesh.capped_sphere import capped_sphere
+from ngcfem.mesh.box_meshing import RawMesh
+from ngcfem.mesh.element_sizes import ElementSizes
 from ngcfem.mesh.gmsh_session import gmsh_session
+from ngcfem.mesh.grain_complex import GrainRequest, is_closed
+from ngcfem.mesh.grain_filling import FilledGrain, FillingAttempt, fill_grain, surface_leash
 from ngcfem.mesh.isolated_process import IsolatedProcess
 from ngcfem.mesh.pairing import identify_nodes
 from ngcfem.mesh.polygon_surface import (
     MeshedPolygon,
     clean_ring,
-    grain_surface,
     joined,
     merged_points,
+    merged_until_apart,
     mesh_polygon,
 )
-from ngcfem.mesh.quality import tetrahedron_shapes
 from ngcfem.mesh.relaxation import relax_nodes
-from ngcfem.mesh.sphere_surface import geodesic_sphere
-from ngcfem.microstructure.cell import Inclusion, PeriodicCell
+from ngcfem.mesh.worker_pool import run_tasks
+from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.tessellation import LaguerreCell, laguerre_cells
-from ngcfem.quantities import (
-    GRAIN,
-    INTERFACE,
-    NANOCRYSTAL,
-    SC_RICH,
-    BoolArray,
-    FloatArray,
-    IntArray,
-)
+from ngcfem.quantities import FloatArray, IntArray
 
 _ALGORITHMS = (1, 10)
 _OPTIMIZERS = ("Netgen", "")
 _SIZE_FACTORS = (1.0, 0.93, 0.86, 0.8)
-_CONTENT_DIHEDRAL_DEG = 9.0
-_CONTENT_GAMMA = 0.12
+_CONTENT_DIHEDRAL_DEG = 12.0
+_CONTENT_GAMMA = 0.15
+_CONTENT_SLENDERNESS = 3.0
+"""Edge length over half the thickness of the network up to which the two above are asked for."""
+_LIMIT_S = 900.0
+
+Progress = Callable[[int, int, str], None]
+"""Called with how much is done, of how much, and what it is."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Surface:
-    points: FloatArray
-    triangles: tuple[IntArray, ...]
+@dataclass(frozen=True)
+class WholeCellOptions:
+    """How the whole Laguerre cells are meshed.
+
+    Parameters
+    ----------
+    sizes : ElementSizes
+        Edge lengths asked for.
+    merge_nm : float
+        Length up to which edges of the polyhedra collapse; at most a third of the thickness of the
+        network is sensible.
+    spin : int
+        Seed of the turns of the crystal surfaces.
+    workers : int
+        Processes that fill grains at the same time; the mesh does not depend on it.
+    """
+
+    sizes: ElementSizes
+    merge_nm: float
+    spin: int = 0
+    workers: int = 1
 
 
-@dataclass(frozen=True, eq=False)
-class _Request:
-    """One grain to be filled, with the Gmsh options that hold for it."""
+@dataclass(frozen=True)
+class GrainRecord:
+    """What the filling of one grain took.
 
-    phase_names: tuple[str, ...]
-    number: int
-    grain: LaguerreCell
-    inset_nm: float
-    inside: list[Inclusion]
-    options: dict[str, float]
+    Parameters
+    ----------
+    grain : int
+        Number of the grain.
+    attempts : int
+        Ways that were tried.
+    minimum_dihedral_angle_deg, minimum_gamma : float
+        Of its worst tetrahedra before the neighbours were joined.
+    reasons : tuple of str
+        Why ways failed or were not good enough.
+    """
 
-
-@dataclass(frozen=True, eq=False)
-class _FilledGrain:
-    mesh: RawMesh
-    on_interface: BoolArray
+    grain: int
+    attempts: int
+    minimum_dihedral_angle_deg: float
+    minimum_gamma: float
+    reasons: tuple[str, ...]
 
 
 def mesh_whole_cells(
-    cell: PeriodicCell, size_nm: float, surface_size_nm: float, merge_nm: float
-) -> RawMesh:
+    cell: PeriodicCell, options: WholeCellOptions, progress: Progress | None = None
+) -> tuple[RawMesh, tuple[GrainRecord, ...]]:
     """Mesh a cell of the kind ``nanocomposite`` or ``nanoglass``.
 
     Parameters
     ----------
     cell : PeriodicCell
         Grains, network and crystals.
-    size_nm : float
-        Edge length asked for.
-    surface_size_nm : float
-        Edge length asked for on crystals and caps.
-    merge_nm : float
-        Length up to which edges of the polyhedra collapse; at most a third of the thickness of the
-        network is sensible.
+    options : WholeCellOptions
+        Edge lengths and the like.
+    progress : callable, optional
+        Called with the number of grains filled, their total and a text.
 
     Returns
     -------
-    RawMesh
+    mesh : RawMesh
         Tetrahedra of the union of the whole Laguerre cells.
+    records : tuple of GrainRecord
+        What every grain took.
 
     Raises
     ------
@@ -101,37 +122,68 @@ def mesh_whole_cells(
        would be hundredths of a degree.
     3. Every cell is filled on its own, in a process beside this one that a crash of Gmsh may take:
        outer faces, the grain moved in by half the thickness of the network, crystals and caps
-       inside. A cell that fails, or comes out badly, is tried again with other algorithms, without
-       the Netgen optimizer and with finer inner surfaces; the best try is kept.
-    4. Grains, crystals and caps are scaled to their exact volumes.
-    5. Nodes that lie on no physical interface are moved where that improves the worst tetrahedron.
+       inside, all scaled to their exact volumes. A cell that fails, or comes out badly, is tried
+       again with other algorithms, without the Netgen optimizer, with finer inner surfaces and
+       with turned crystals; the best try is kept.
+    4. Nodes are moved where that improves the worst tetrahedron, without a change of the volumes of
+       the phases.
     """
     edges = np.diag(cell.lattice)
     grains = laguerre_cells(cell.sites, cell.weights, edges)
-    options = {
-        "Mesh.MeshSizeMax": 1.6 * size_nm,
-        "Mesh.MeshSizeMin": 0.2 * size_nm,
+    with gmsh_session("faces between grains", _size_limits(options.sizes)):
+        outer = _outer_surfaces(grains, edges, options.merge_nm, options.sizes.interface_nm)
+    inside: list[list[int]] = [[] for _ in grains]
+    for number, inclusion in enumerate(cell.inclusions):
+        inside[inclusion.grain].append(number)
+    requests = [
+        GrainRequest(
+            number,
+            cell.phase_names,
+            grain,
+            0.5 * cell.interface_thickness_nm,
+            options.merge_nm,
+            tuple(cell.inclusions[k] for k in inside[number]),
+            options.sizes,
+            outer.points[outer.nodes[number]],
+            outer.triangles[number],
+        )
+        for number, grain in enumerate(grains)
+    ]
+
+    def fill(process: IsolatedProcess, request: GrainRequest) -> tuple[FilledGrain, GrainRecord]:
+        return _filled(process, request, options.spin)
+
+    def finished(number: int) -> None:
+        if progress is not None:
+            progress(number, len(requests), "grains filled")
+
+    filled = run_tasks(fill, requests, options.workers, finished)
+    mesh = _assembled(cell, [grain for grain, _ in filled], outer, options)
+    return mesh, tuple(record for _, record in filled)
+
+
+def _size_limits(sizes: ElementSizes) -> dict[str, float]:
+    return {
+        "Mesh.MeshSizeMax": 1.6 * sizes.largest_nm,
+        "Mesh.MeshSizeMin": 0.2 * sizes.smallest_nm,
     }
-    filled = []
-    with IsolatedProcess() as process, gmsh_session("whole cells", options):
-        outer = _outer_surfaces(grains, edges, merge_nm, size_nm)
-        for number, grain in enumerate(grains):
-            inside = [i for i in cell.inclusions if i.grain == number]
-            request = _Request(
-                cell.phase_names, number, grain, 0.5 * cell.interface_thickness_nm, inside, options
-            )
-            filled.append(
-                _fill(process, request, outer[number], size_nm, surface_size_nm, merge_nm)
-            )
-    return _assembled(cell, filled)
+
+
+@dataclass(frozen=True, eq=False)
+class _OuterSurfaces:
+    """Faces between the grains: nodes of all, and of each grain its nodes and triangles."""
+
+    points: FloatArray
+    nodes: list[IntArray]
+    triangles: list[IntArray]
 
 
 def _outer_surfaces(
     grains: tuple[LaguerreCell, ...], edges: FloatArray, merge_nm: float, size_nm: float
-) -> list[_Surface]:
+) -> _OuterSurfaces:
     polygons = [facet.polygon for grain in grains for facet in grain.facets]
     corners = np.concatenate(polygons)
-    label, merged = merged_points(corners, max(merge_nm, 1e-6), edges)
+    label, merged = merged_until_apart(corners, max(merge_nm, 1e-6), edges)
     away = merged[label] - corners
     moved = corners + away - edges * np.round(away / edges)
     # in a cell of few grains a face can hold two images of one corner: tell them apart
@@ -154,182 +206,101 @@ def _outer_surfaces(
         parts[here].append(part)
         displaced = part.points - np.array(shift) * edges
         parts[there].append(MeshedPolygon(displaced, part.triangles[:, ::-1]))
-    surfaces = []
-    for number, own in enumerate(parts):
-        points, triangles = joined(own)
-        if not _closed(triangles):
+    surfaces = [joined(own) for own in parts]
+    for number, (_, triangles) in enumerate(surfaces):
+        if not is_closed(triangles):
             raise RefusedError(
-                f"grain {number}: the faces do not close after short edges were merged. "
-                "Use another seed."
+                f"grain {number}: the faces do not close after short edges were merged"
             )
-        surfaces.append(_Surface(points, (triangles,)))
-    return surfaces
+    points = np.concatenate([own for own, _ in surfaces])
+    label, shared = merged_points(points, 1e-6)
+    first = np.cumsum([0, *(len(own) for own, _ in surfaces)])
+    return _OuterSurfaces(
+        shared,
+        [label[start:end] for start, end in pairwise(first.tolist())],
+        [triangles for _, triangles in surfaces],
+    )
 
 
-def _closed(triangles: IntArray) -> bool:
-    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    directed = set(map(tuple, edges.tolist()))
-    return len(directed) == len(edges) and all((j, i) in directed for i, j in directed)
-
-
-def _fill(
-    process: IsolatedProcess,
-    request: _Request,
-    outer: _Surface,
-    size_nm: float,
-    surface_size_nm: float,
-    merge_nm: float,
-) -> _FilledGrain:
-    best: _FilledGrain | None = None
-    best_score, reasons = -1.0, []
-    for factor in _SIZE_FACTORS:
-        try:
-            surfaces = _inner_surfaces(
-                request, factor * size_nm, factor * surface_size_nm, merge_nm
-            )
-        except RuntimeError as error:
-            reasons.append(str(error))
-            continue
+def _filled(
+    process: IsolatedProcess, request: GrainRequest, spin: int
+) -> tuple[FilledGrain, GrainRecord]:
+    # the elements of a network that is thin against their edges are flat, whatever is done
+    slenderness = max(1.0, request.sizes.interface_nm / request.inset_nm / _CONTENT_SLENDERNESS)
+    content_dihedral_deg = _CONTENT_DIHEDRAL_DEG / slenderness
+    content_gamma = _CONTENT_GAMMA / slenderness
+    best: FilledGrain | None = None
+    best_score, reasons, attempts = -1.0, [], 0
+    for turn, factor in enumerate(_SIZE_FACTORS):
         for algorithm in _ALGORITHMS:
-            tried = _tried(process, request, [outer, *surfaces], algorithm, reasons)
-            if tried is None:
-                continue
-            shapes = tetrahedron_shapes(tried.mesh.points[tried.mesh.cells])
-            if np.any(shapes.volume <= 0.0):
-                reasons.append("inverted tetrahedra")
-                continue
-            score = min(
-                float(shapes.minimum_dihedral_angle_deg.min()) / _CONTENT_DIHEDRAL_DEG,
-                float(shapes.gamma.min()) / _CONTENT_GAMMA,
-            )
-            if score > best_score:
-                best, best_score = tried, score
+            for optimizer in _OPTIMIZERS:
+                attempts += 1
+                attempt = FillingAttempt(factor, algorithm, optimizer, spin + turn)
+                try:
+                    tried: FilledGrain = process.call(
+                        fill_grain, request, attempt, limit_s=_LIMIT_S
+                    )
+                except RuntimeError as error:
+                    reasons.append(str(error))
+                    continue
+                score = min(
+                    tried.minimum_dihedral_angle_deg / content_dihedral_deg,
+                    tried.minimum_gamma / content_gamma,
+                )
+                if score > best_score:
+                    best, best_score = tried, score
+                if score < 1.0:
+                    reasons.append(
+                        f"worst dihedral angle {tried.minimum_dihedral_angle_deg:.1f} degrees, "
+                        f"gamma {tried.minimum_gamma:.2f}"
+                    )
+                break
             if best_score >= 1.0:
                 break
         if best_score >= 1.0:
             break
-    if best is None:
+    if best is None or best_score <= 0.0:
         raise RefusedError(
-            f"grain {request.number} could not be meshed with elements of {size_nm:g} nm: "
-            f"{'; '.join(dict.fromkeys(reasons))}. Use a smaller size_nm or another seed."
+            f"grain {request.number} could not be filled with elements of "
+            f"{request.sizes.interface_nm:g} nm: {'; '.join(dict.fromkeys(reasons))}"
         )
-    return best
-
-
-def _tried(
-    process: IsolatedProcess,
-    request: _Request,
-    surfaces: list[_Surface],
-    algorithm: int,
-    reasons: list[str],
-) -> _FilledGrain | None:
-    """Fill a grain in the other process; without the optimizer where that fails."""
-    for optimizer in _OPTIMIZERS:
-        try:
-            filled: _FilledGrain = process.call(
-                _filled_once, request, surfaces, algorithm, optimizer
-            )
-        except RuntimeError as error:
-            reasons.append(str(error))
-        else:
-            return filled
-    return None
-
-
-def _inner_surfaces(
-    request: _Request, size_nm: float, surface_size_nm: float, merge_nm: float
-) -> list[_Surface]:
-    points, triangles = grain_surface(request.grain, request.inset_nm, merge_nm, size_nm)
-    if not _closed(triangles):
-        raise RuntimeError("the surface of the grain does not close after short edges were merged")
-    surfaces = [_Surface(points, (triangles,))]
-    for inclusion in request.inside:
-        if inclusion.cap is None:
-            nodes, sphere = geodesic_sphere(inclusion.radius_nm, surface_size_nm)
-            surfaces.append(_Surface(nodes + np.array(inclusion.centre_nm), (sphere,)))
-        else:
-            capped = capped_sphere(inclusion, surface_size_nm)
-            surfaces.append(
-                _Surface(capped.points, (capped.under_cap, capped.bare, capped.over_cap))
-            )
-    return surfaces
-
-
-def _filled_once(
-    request: _Request, surfaces: list[_Surface], algorithm: int, optimizer: str
-) -> _FilledGrain:
-    with gmsh_session("one cell", request.options):
-        return _filled_in_session(request, surfaces, algorithm, optimizer)
-
-
-def _filled_in_session(
-    request: _Request, surfaces: list[_Surface], algorithm: int, optimizer: str
-) -> _FilledGrain:
-    gmsh.option.setNumber("Mesh.Algorithm3D", algorithm)
-    tags, first = [], 1
-    for surface in surfaces:
-        own = []
-        for k, triangles in enumerate(surface.triangles):
-            tag = gmsh.model.addDiscreteEntity(2)
-            if k == 0:
-                nodes = first + np.arange(len(surface.points))
-                gmsh.model.mesh.addNodes(2, tag, nodes.tolist(), surface.points.ravel().tolist())
-            gmsh.model.mesh.addElementsByType(tag, 2, [], (triangles + first).ravel().tolist())
-            own.append(tag)
-        tags.append(own)
-        first += len(surface.points)
-    geo = gmsh.model.geo
-    phase = {name: index for index, name in enumerate(request.phase_names)}
-    mid_loop, grain_loop = geo.addSurfaceLoop(tags[0]), geo.addSurfaceLoop(tags[1])
-    volumes, holes = [], []
-    for inclusion, own in zip(request.inside, tags[2:], strict=True):
-        if inclusion.cap is None:
-            loop = geo.addSurfaceLoop(own)
-            volumes.append((geo.addVolume([loop]), phase[NANOCRYSTAL]))
-            holes.append(loop)
-        else:
-            under, bare, over = own
-            crystal = geo.addVolume([geo.addSurfaceLoop([under, bare])])
-            cap = geo.addVolume([geo.addSurfaceLoop([under, over])])
-            volumes += [(crystal, phase[NANOCRYSTAL]), (cap, phase[SC_RICH])]
-            holes.append(geo.addSurfaceLoop([bare, over]))
-    volumes.append((geo.addVolume([grain_loop, *holes]), phase[GRAIN]))
-    volumes.append((geo.addVolume([mid_loop, grain_loop]), phase[INTERFACE]))
-    geo.synchronize()
-    gmsh.model.mesh.generate(3)
-    gmsh.model.mesh.optimize(optimizer)
-    mesh = collect_tetrahedra(volumes)
-    grains = np.full(len(mesh.cells), request.number, dtype=np.int32)
-    return _FilledGrain(
-        RawMesh(mesh.points, mesh.cells, mesh.phase, grains), _nodes_between_phases(mesh)
+    record = GrainRecord(
+        request.number,
+        attempts,
+        best.minimum_dihedral_angle_deg,
+        best.minimum_gamma,
+        tuple(dict.fromkeys(reasons)),
     )
+    return best, record
 
 
-def _nodes_between_phases(mesh: RawMesh) -> BoolArray:
-    lowest = np.full(len(mesh.points), np.iinfo(np.int32).max, dtype=np.int32)
-    highest = np.full(len(mesh.points), -1, dtype=np.int32)
-    for corner in range(4):
-        np.minimum.at(lowest, mesh.cells[:, corner], mesh.phase)
-        np.maximum.at(highest, mesh.cells[:, corner], mesh.phase)
-    return lowest != highest
-
-
-def _assembled(cell: PeriodicCell, filled: list[_FilledGrain]) -> RawMesh:
-    points = np.concatenate([grain.mesh.points for grain in filled])
-    counts = [len(grain.mesh.points) for grain in filled]
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    cells = np.concatenate(
-        [grain.mesh.cells + start for grain, start in zip(filled, first.tolist(), strict=True)]
-    )
-    label, merged = merged_points(points, 1e-6)
-    cells = label[cells]
-    fixed = np.zeros(len(merged), dtype=bool)
-    np.logical_or.at(fixed, label, np.concatenate([grain.on_interface for grain in filled]))
-    torus_node = identify_nodes(merged, cells, cell.lattice)
-    relaxed = relax_nodes(merged, cells, torus_node, fixed)
-    return RawMesh(
-        points=relaxed,
-        cells=cells,
+def _assembled(
+    cell: PeriodicCell,
+    filled: list[FilledGrain],
+    outer: _OuterSurfaces,
+    options: WholeCellOptions,
+) -> RawMesh:
+    points, cells = [outer.points], []
+    first = len(outer.points)
+    for grain, nodes in zip(filled, outer.nodes, strict=True):
+        own = grain.mesh.points[len(nodes) :]
+        number = np.concatenate([nodes, first + np.arange(len(own))])
+        points.append(own)
+        cells.append(number[grain.mesh.cells])
+        first += len(own)
+    mesh = RawMesh(
+        points=np.concatenate(points),
+        cells=np.concatenate(cells),
         phase=np.concatenate([grain.mesh.phase for grain in filled]),
         grain=np.concatenate([grain.mesh.grain for grain in filled]),
     )
+    torus_node = identify_nodes(mesh.points, mesh.cells, cell.lattice)
+    relaxed = relax_nodes(
+        mesh.points,
+        mesh.cells,
+        torus_node,
+        np.zeros(len(mesh.points), dtype=bool),
+        mesh.phase.astype(np.int64),
+        surface_leash(options.merge_nm, options.sizes),
+    )
+    return RawMesh(relaxed, mesh.cells, mesh.phase, mesh.grain)

@@ -8,7 +8,7 @@ from scipy.optimize import brentq, minimize
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import ConvexHull, QhullError
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from ngcfem.errors import RefusedError
 from ngcfem.quantities import FloatArray
@@ -363,7 +363,7 @@ def stratified_lognormal(number: int, mean: float, coefficient_of_variation: flo
     """
     if number < 2 or coefficient_of_variation == 0.0:
         return np.full(number, mean)
-    quantiles = np.asarray(norm.ppf((np.arange(number) + 0.5) / number))
+    quantiles = np.asarray(ndtri((np.arange(number) + 0.5) / number))
 
     def excess(spread: float) -> float:
         values = np.exp(spread * quantiles)
