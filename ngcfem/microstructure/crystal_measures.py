@@ -79,10 +79,9 @@ def measure_crystals(cell: PeriodicCell) -> CrystalMeasures:
 
     Notes
     -----
-    Between spheres without caps the distances are exact. A cap, an ellipsoid or a crystal with a
-    flat is represented by points on its surface, whose distances to the other body are exact: the
-    smallest is too large by less than the square of the spacing of the points over the radius, well
-    under 0.01 nm.
+    Distances from a sphere without cap are exact. Of two other bodies, each is represented by
+    points on its surface, whose distances to the other one are exact: the smallest is too large by
+    less than the square of the spacing of the points over the radius, well under 0.01 nm.
     """
     bodies = cell.inclusions
     matrices = [body.stretch_matrix for body in bodies]
@@ -159,7 +158,7 @@ class _Gaps:
     def nearest_nm(self, number: int) -> float:
         """Distance of a crystal from the nearest other one."""
         body, centre = self._centres.bodies[number], self._centres.centres[number]
-        owner, caps = self._centres.owner, self._caps
+        owner = self._centres.owner
         apart = np.linalg.norm(self._centres.images - centre, axis=1)
         bound = apart - self._reach[number] - self._reach[owner]
         bound[apart < 1e-9] = np.inf
@@ -169,20 +168,21 @@ class _Gaps:
             if bound[image] >= best:
                 break
             other = self._centres.bodies[owner[image]]
-            if _is_ball(body, caps) and _is_ball(other, caps):
-                best = min(best, float(bound[image]))
-                continue
-            offset = self._centres.images[image] - centre
-            here, there = (
-                surface_points(body, _SAMPLES, caps),
-                surface_points(other, _SAMPLES, caps),
-            )
-            best = min(
-                best,
-                float(distance_to_body(here - offset, other, caps).min()),
-                float(distance_to_body(there + offset, body, caps).min()),
-            )
+            best = min(best, self._apart(body, other, self._centres.images[image] - centre))
         return best
+
+    def _apart(self, body: Inclusion, other: Inclusion, offset: FloatArray) -> float:
+        """Distance of two bodies, the centre of the other one at an offset."""
+        caps = self._caps
+        if _is_ball(other, caps):
+            return float(distance_to_body(offset[None], body, caps)[0]) - other.radius_nm
+        if _is_ball(body, caps):
+            return float(distance_to_body(-offset[None], other, caps)[0]) - body.radius_nm
+        here, there = surface_points(body, _SAMPLES, caps), surface_points(other, _SAMPLES, caps)
+        return min(
+            float(distance_to_body(here - offset, other, caps).min()),
+            float(distance_to_body(there + offset, body, caps).min()),
+        )
 
 
 def _reach(body: Inclusion, caps: bool) -> float:
