@@ -9,8 +9,20 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from ngcfem.errors import Finding, InputError, RefusedError
-from ngcfem.mesh.periodic_mesh import EDGES_OF_FACETS, TETRAHEDRON_EDGES, TETRAHEDRON_FACETS
+from ngcfem.mesh.periodic_mesh import (
+    EDGES_OF_FACETS,
+    TETRAHEDRON_EDGES,
+    TETRAHEDRON_FACETS,
+    TRIANGLE_EDGES,
+)
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
+
+
+class TooCoarseError(RefusedError):
+    """An edge, facet or cell of a periodic mesh is not determined by its vertices."""
+
+
+Table = tuple[tuple[int, ...], ...]
 
 PAIRING_TOLERANCE = 1e-8
 """Largest distance between a node and the image of its partner, over the size of the cell."""
@@ -19,6 +31,8 @@ PAIRING_TOLERANCE = 1e-8
 @dataclass(frozen=True)
 class QuotientCheck:
     """What the periodic topology looks like when images of one entity are identified.
+
+    The facets of triangles are their edges.
 
     Parameters
     ----------
@@ -33,7 +47,7 @@ class QuotientCheck:
     mismatched_midside_nodes : int
         Identified edges whose midside nodes are not identified (10-node cells only).
     euler_characteristic : int
-        Vertices - edges + facets - cells; 0 on a torus.
+        Vertices - edges + facets - cells, in the plane vertices - edges + cells; 0 on a torus.
     """
 
     cells_with_repeated_vertex: int
@@ -64,7 +78,7 @@ def boundary_nodes(cells: IntArray) -> IntArray:
 
     Parameters
     ----------
-    cells : ndarray of int, shape (m, 4) or (m, 10)
+    cells : ndarray of int, shape (m, 4) or (m, 10), in the plane (m, 3) or (m, 6)
         Node numbers in Gmsh order.
 
     Returns
@@ -72,18 +86,26 @@ def boundary_nodes(cells: IntArray) -> IntArray:
     ndarray of int, shape (k,)
         Sorted node numbers.
     """
-    facets = np.concatenate([cells[:, list(facet)] for facet in TETRAHEDRON_FACETS])
+    corners, _, facet_table, edges_of_facets = _simplex(cells)
+    facets = np.concatenate([cells[:, list(facet)] for facet in facet_table])
     _, first, count = np.unique(
         np.sort(facets, axis=1), axis=0, return_index=True, return_counts=True
     )
     outer = first[count == 1]
     nodes = [facets[outer].ravel()]
-    if cells.shape[1] == 10:
+    if cells.shape[1] > corners:
         midsides = np.concatenate(
-            [cells[:, [4 + edge for edge in edges]] for edges in EDGES_OF_FACETS]
+            [cells[:, [corners + edge for edge in edges]] for edges in edges_of_facets]
         )
         nodes.append(midsides[outer].ravel())
     return np.unique(np.concatenate(nodes))
+
+
+def _simplex(cells: IntArray) -> tuple[int, Table, Table, Table]:
+    """Vertices of a cell, and its edges, its facets, and the edges of each facet."""
+    if cells.shape[1] in (3, 6):
+        return 3, TRIANGLE_EDGES, TRIANGLE_EDGES, ((0,), (1,), (2,))
+    return 4, TETRAHEDRON_EDGES, TETRAHEDRON_FACETS, EDGES_OF_FACETS
 
 
 def components_of_pairs(pairs: IntArray, number: int) -> tuple[int, IntArray]:
@@ -119,11 +141,11 @@ def identify_nodes(
 
     Parameters
     ----------
-    points : ndarray, shape (n, 3)
+    points : ndarray, shape (n, 3), in the plane (n, 2)
         Node positions in nm.
-    cells : ndarray of int, shape (m, 4) or (m, 10)
+    cells : ndarray of int, shape (m, 4) or (m, 10), in the plane (m, 3) or (m, 6)
         Node numbers in Gmsh order.
-    lattice : ndarray, shape (3, 3)
+    lattice : ndarray, shape (3, 3), in the plane (2, 2)
         Period vectors as rows, in nm.
     tolerance : float
         Largest mismatch in fractional coordinates.
@@ -177,7 +199,7 @@ def _unpaired_findings(
     )
     near = 1e-6
     rest = np.ones(len(alone), dtype=bool)
-    for axis, letter in enumerate("xyz"):
+    for axis, letter in enumerate("xyz"[: points.shape[1]]):
         for end, bound in (("low", low), ("high", high)):
 
             def on_face(which: IntArray, axis: int = axis, bound: FloatArray = bound) -> BoolArray:
@@ -216,9 +238,9 @@ def quotient_check(points: FloatArray, cells: IntArray, torus_node: IntArray) ->
 
     Parameters
     ----------
-    points : ndarray, shape (n, 3)
+    points : ndarray, shape (n, 3), in the plane (n, 2)
         Node positions in nm.
-    cells : ndarray of int, shape (m, 4) or (m, 10)
+    cells : ndarray of int, shape (m, 4) or (m, 10), in the plane (m, 3) or (m, 6)
         Node numbers in Gmsh order.
     torus_node : ndarray of int, shape (n,)
         Representative of each node modulo the lattice.
@@ -228,12 +250,13 @@ def quotient_check(points: FloatArray, cells: IntArray, torus_node: IntArray) ->
     QuotientCheck
         The counts.
     """
-    corner = torus_node[cells[:, :4]]
+    corners, edge_table, facet_table, _ = _simplex(cells)
+    corner = torus_node[cells[:, :corners]]
     ordered = np.sort(corner, axis=1)
     repeated = int(np.any(ordered[:, 1:] == ordered[:, :-1], axis=1).sum())
     duplicates = len(ordered) - len(np.unique(ordered, axis=0))
 
-    pairs = np.array(TETRAHEDRON_EDGES)
+    pairs = np.array(edge_table)
     start, end = cells[:, pairs[:, 0]].ravel(), cells[:, pairs[:, 1]].ravel()
     torus_start, torus_end = torus_node[start], torus_node[end]
     forward = torus_start < torus_end
@@ -248,13 +271,14 @@ def quotient_check(points: FloatArray, cells: IntArray, torus_node: IntArray) ->
     ambiguous = len(np.unique(edge[differs]))
 
     mismatched = 0
-    if cells.shape[1] == 10:
-        middle = torus_node[cells[:, 4:]].ravel()
+    if cells.shape[1] > corners:
+        middle = torus_node[cells[:, corners:]].ravel()
         mismatched = len(np.unique(edge[middle != middle[first[edge]]]))
 
-    facets = np.sort(np.concatenate([corner[:, list(f)] for f in TETRAHEDRON_FACETS]), axis=1)
+    facets = np.sort(np.concatenate([corner[:, list(f)] for f in facet_table]), axis=1)
     unique_facets, count = np.unique(facets, axis=0, return_counts=True)
-    euler = len(np.unique(corner)) - len(edges) + len(unique_facets) - len(cells)
+    euler = len(np.unique(corner)) - len(edges)
+    euler += len(cells) if corners == 3 else len(unique_facets) - len(cells)
     return QuotientCheck(
         cells_with_repeated_vertex=repeated,
         duplicate_cells=duplicates,
@@ -272,9 +296,9 @@ def check_quotient(
 
     Parameters
     ----------
-    points : ndarray, shape (n, 3)
+    points : ndarray, shape (n, 3), in the plane (n, 2)
         Node positions in nm.
-    cells : ndarray of int, shape (m, 4) or (m, 10)
+    cells : ndarray of int, shape (m, 4) or (m, 10), in the plane (m, 3) or (m, 6)
         Node numbers in Gmsh order.
     torus_node : ndarray of int, shape (n,)
         Representative of each node modulo the lattice.
@@ -283,7 +307,7 @@ def check_quotient(
 
     Raises
     ------
-    RefusedError
+    TooCoarseError
         If the mesh is too coarse: an edge, facet or cell of the periodic mesh is not determined by
         its vertices.
     InputError
@@ -294,7 +318,7 @@ def check_quotient(
     if check.accepted:
         return
     if check.too_coarse:
-        raise RefusedError(
+        raise TooCoarseError(
             f"{origin}: the mesh is too coarse to be periodic: "
             f"{check.cells_with_repeated_vertex} cells meet their own image, "
             f"{check.duplicate_cells} cells have the vertices of another one, "
