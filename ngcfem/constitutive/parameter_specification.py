@@ -1,0 +1,74 @@
+"""What one parameter of a law is: name, unit, range, default, source."""
+
+import math
+from dataclasses import dataclass
+
+ParameterFinding = tuple[str, str, str, str]
+"""Name of the parameter, what was found, what is allowed, what to do."""
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter of a law.
+
+    Parameters
+    ----------
+    name : str
+        Key in a case file, with its unit where it has one.
+    unit : str
+        Unit; empty for a pure number.
+    description : str
+        What it means, in one phrase.
+    default : float or None
+        Value if left out; None makes it required.
+    minimum, maximum : float or None
+        Range.
+    exclusive_minimum, exclusive_maximum : bool
+        Whether the end of the range itself is refused.
+    reference : str
+        Where the meaning of the parameter is defined.
+    """
+
+    name: str
+    unit: str
+    description: str
+    default: float | None
+    minimum: float | None
+    maximum: float | None
+    exclusive_minimum: bool = False
+    exclusive_maximum: bool = False
+    reference: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """The range in words, for a message."""
+        parts = []
+        if self.minimum is not None:
+            parts.append(f"{'>' if self.exclusive_minimum else '>='} {self.minimum:g}")
+        if self.maximum is not None:
+            parts.append(f"{'<' if self.exclusive_maximum else '<='} {self.maximum:g}")
+        return " and ".join(["a finite number", *parts])
+
+    def accepts(self, value: float) -> bool:
+        """Whether a value lies in the range.
+
+        Parameters
+        ----------
+        value : float
+            Value to look at.
+
+        Returns
+        -------
+        bool
+            False for a value outside the range and for one that is not finite.
+        """
+        if not math.isfinite(value):
+            return False
+        if self.minimum is not None and (
+            value <= self.minimum if self.exclusive_minimum else value < self.minimum
+        ):
+            return False
+        return not (
+            self.maximum is not None
+            and (value >= self.maximum if self.exclusive_maximum else value > self.maximum)
+        )
