@@ -6,7 +6,7 @@ needed, so that a material point can be driven on a machine without a mesher.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from ngcfem.microstructure.statistics import CompositeStatistics, composite_stat
 from ngcfem.quantities import FloatArray
 
 if TYPE_CHECKING:
+    from ngcfem.mesh.meshing_record import MeshProgress
     from ngcfem.mesh.periodic_mesh import PeriodicMesh
 
 
@@ -224,16 +225,55 @@ def build_mesh(case: Case, cell: PeriodicCell | None) -> PeriodicMesh:
     RefusedError
         If the mesh is too coarse to be periodic, or of too poor quality.
     """
+    return build_recorded_mesh(case, cell)[0]
+
+
+def build_recorded_mesh(
+    case: Case, cell: PeriodicCell | None, progress: MeshProgress | None = None
+) -> tuple[PeriodicMesh, dict[str, Any]]:
+    """Generate the mesh of a cell, or read the user's, and say how it came about.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    cell : PeriodicCell or None
+        What `build_cell` gave for it.
+    progress : callable, optional
+        Called with how much of a generated mesh is done, of how much, and what it is.
+
+    Returns
+    -------
+    mesh : PeriodicMesh
+        The checked mesh, whose phases are exactly those of the case.
+    record : dict
+        Plain JSON: route, routes given up and grains tried again; empty for a user's mesh.
+
+    Raises
+    ------
+    InputError
+        If the user's mesh is not what the case says, or its phases are not those of the case.
+    RefusedError
+        If the mesh is too coarse to be periodic, or of too poor quality.
+    """
+    record: dict[str, Any] = {}
     if cell is None:
         mesh = _read_user_mesh(case)
     else:
-        from ngcfem.mesh.generation import generate_mesh
+        from ngcfem.mesh.generation import generate_recorded_mesh
+        from ngcfem.mesh.meshing_options import MeshOptions
 
         if case.mesh.size_nm is None:
             raise ValueError("a case with a generated cell has a mesh size")
-        mesh = generate_mesh(cell, case.mesh.size_nm)
+        options = MeshOptions(
+            interface_size_nm=case.mesh.interface_size_nm,
+            crystal_surface_size_nm=case.mesh.crystal_surface_size_nm,
+            grain_interior_size_nm=case.mesh.grain_interior_size_nm,
+        )
+        made = generate_recorded_mesh(cell, case.mesh.size_nm, options, progress=progress)
+        mesh, record = made.mesh, made.record.to_document()
     check_phases_of_mesh(case, mesh)
-    return mesh
+    return mesh, record
 
 
 def _read_user_mesh(case: Case) -> PeriodicMesh:

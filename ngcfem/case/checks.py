@@ -225,6 +225,13 @@ def _check_statistics(parts: CaseParts) -> Iterator[Finding]:
             )
 
 
+_LOCAL_SIZES = {
+    "interface_size_nm": ("nanocomposite", "nanoglass"),
+    "crystal_surface_size_nm": ("nanocomposite", "sphere"),
+    "grain_interior_size_nm": ("nanocomposite", "nanoglass"),
+}
+
+
 def _check_mesh(parts: CaseParts) -> Iterator[Finding]:
     micro, mesh = parts.microstructure, parts.mesh
     if micro is None or mesh is None:
@@ -277,6 +284,15 @@ def _check_mesh(parts: CaseParts) -> Iterator[Finding]:
             "[solver] element",
             'delete the line, or use a curved mesh of your own with kind = "mesh"',
         )
+    for name, kinds in _LOCAL_SIZES.items():
+        if name in given and micro.kind not in kinds:
+            yield Finding(
+                parts.file,
+                f"mesh.{name}",
+                f"a key that the kind {micro.kind} does not use",
+                f"a local element size only for the kinds {', '.join(kinds)}",
+                "delete the line",
+            )
     for name in ("file", "length_unit_nm", "period_nm"):
         if name in given:
             yield Finding(
@@ -357,5 +373,5 @@ def _check_softening(parts: CaseParts) -> Iterator[Finding]:
                 "result depends on the mesh",
                 "softening with [solver] mesh_dependent = true",
                 "add mesh_dependent = true under [solver] (the report will say so), or set "
-                "softening_gpa = 0.0",
+                f"{'cohesion_' if material.law == 'mohr-coulomb' else ''}softening_gpa = 0.0",
             )

@@ -31,7 +31,7 @@ from ngcfem.quantities import Axis, Boundary, Kinematics
 
 LARGEST_SEED = 2**63 - 1
 LARGEST_ENSEMBLE = 1000
-Law = Literal["elastic", "j2", "drucker-prager"]
+Law = Literal["elastic", "j2", "drucker-prager", "mohr-coulomb"]
 
 
 class StatisticsSection(Section):
@@ -151,6 +151,18 @@ class MeshSection(Section):
 
     size_nm: Positive | None = Field(
         default=None, description="Element size of a generated mesh in nm."
+    )
+    interface_size_nm: Positive | None = Field(
+        default=None,
+        description="Element size on both sides of the interface network (default: size_nm).",
+    )
+    crystal_surface_size_nm: Positive | None = Field(
+        default=None,
+        description="Element size on crystals and Sc-rich regions (default: 0.7 size_nm).",
+    )
+    grain_interior_size_nm: Positive | None = Field(
+        default=None,
+        description="Element size inside the grains, reached gradually (default: as the surfaces).",
     )
     order: Literal[1, 2] | None = Field(
         default=None,

@@ -1,5 +1,6 @@
 """Generated meshes kept outside the repository, named by the hash of what made them."""
 
+import json
 import os
 import tempfile
 import zipfile
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ngcfem.mesh.meshing_record import GeneratedMesh, record_from_document
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
 
 
@@ -24,7 +26,7 @@ def cache_directory() -> Path:
     return root / "ngcfem" / "meshes"
 
 
-def load(key: str) -> PeriodicMesh | None:
+def load(key: str) -> GeneratedMesh | None:
     """Fetch a mesh from the cache.
 
     Parameters
@@ -34,7 +36,7 @@ def load(key: str) -> PeriodicMesh | None:
 
     Returns
     -------
-    PeriodicMesh or None
+    GeneratedMesh or None
         None if there is none, or the file cannot be read.
     """
     try:
@@ -52,27 +54,28 @@ def load(key: str) -> PeriodicMesh | None:
                 phase_names=tuple(str(name) for name in stored["phase_names"]),
                 grain=stored["grain"],
             )
+            record = record_from_document(json.loads(str(stored["record"])))
             intact = mesh.sha256 == str(stored["sha256"])
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         return None
-    return mesh if intact else None
+    return GeneratedMesh(mesh, record) if intact else None
 
 
-def store(key: str, mesh: PeriodicMesh) -> None:
+def store(key: str, made: GeneratedMesh) -> None:
     """Put a mesh into the cache, whole or not at all.
 
     Parameters
     ----------
     key : str
         Content hash.
-    mesh : PeriodicMesh
-        The mesh.
+    made : GeneratedMesh
+        The mesh and how it came about.
 
     Notes
     -----
     A cache that cannot be written (read-only home, full disk) is no error: the mesh is made again.
     """
-    directory = cache_directory()
+    directory, mesh = cache_directory(), made.mesh
     temporary = None
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -89,6 +92,7 @@ def store(key: str, mesh: PeriodicMesh) -> None:
                 phase=mesh.phase,
                 phase_names=np.array(mesh.phase_names, dtype=str),
                 grain=mesh.grain,
+                record=np.array(json.dumps(made.record.to_document())),
                 sha256=np.array(mesh.sha256),
             )
         temporary.replace(directory / f"{key}.npz")

@@ -2,44 +2,20 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 import gmsh
-import numpy as np
 
-from ngcfem.errors import InputError, RefusedError
 from ngcfem.mesh import cache
-from ngcfem.mesh.box_meshing import RawMesh, mesh_box_cell
-from ngcfem.mesh.element_sizes import ElementSizes
-from ngcfem.mesh.pairing import check_quotient, identify_nodes
-from ngcfem.mesh.periodic_mesh import PeriodicMesh, body_order
-from ngcfem.mesh.quality import QualityFloor, mesh_quality, refuse_poor_quality
-from ngcfem.mesh.whole_cell import WholeCellOptions, mesh_whole_cells
+from ngcfem.mesh.meshing_options import MeshOptions
+from ngcfem.mesh.meshing_record import GeneratedMesh, MeshProgress
+from ngcfem.mesh.meshing_routes import mesh_by_routes
+from ngcfem.mesh.periodic_mesh import PeriodicMesh
+from ngcfem.mesh.worker_pool import available_cores
 from ngcfem.microstructure.cell import PeriodicCell
-from ngcfem.microstructure.fractions import geometric_fractions
-from ngcfem.quantities import FloatArray, IntArray
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised whenever the same cell and options give another mesh, so that the cache forgets."""
-
-
-@dataclass(frozen=True)
-class MeshOptions:
-    """How a cell is meshed, apart from the edge length.
-
-    Parameters
-    ----------
-    surface_size_factor : float
-        Edge length on spheres over the edge length elsewhere.
-    merge_fraction : float
-        Edges of the grain polyhedra shorter than this share of the network thickness are merged.
-    floor : QualityFloor
-        Below what the mesh is refused.
-    """
-
-    surface_size_factor: float = 0.7
-    merge_fraction: float = 1.0 / 3.0
-    floor: QualityFloor = field(default_factory=QualityFloor)
 
 
 def mesh_key(cell: PeriodicCell, size_nm: float, options: MeshOptions) -> str:
@@ -74,6 +50,8 @@ def generate_mesh(
     size_nm: float,
     options: MeshOptions | None = None,
     use_cache: bool = True,
+    progress: MeshProgress | None = None,
+    workers: int | None = None,
 ) -> PeriodicMesh:
     """Mesh a periodic cell with straight-sided tetrahedra.
 
@@ -84,9 +62,13 @@ def generate_mesh(
     size_nm : float
         Edge length asked for in nm.
     options : MeshOptions, optional
-        Grading and quality floor.
+        Local edge lengths and quality floor.
     use_cache : bool
         Whether a mesh of the same content may be taken from the cache and is put there.
+    progress : callable, optional
+        Called with how much is done, of how much, and what it is.
+    workers : int, optional
+        Processes that work at the same time, by default one a core; the mesh does not depend on it.
 
     Returns
     -------
@@ -97,13 +79,53 @@ def generate_mesh(
     Raises
     ------
     RefusedError
-        If the mesh is too coarse to be periodic, or below the quality floor, or Gmsh fails.
+        If the mesh is too coarse to be periodic, or no route gives one above the quality floor.
     ValueError
         If ``size_nm`` is not positive.
 
     Notes
     -----
     The same cell, options, Gmsh version and platform give the same mesh, bit for bit.
+    """
+    return generate_recorded_mesh(cell, size_nm, options, use_cache, progress, workers).mesh
+
+
+def generate_recorded_mesh(
+    cell: PeriodicCell,
+    size_nm: float,
+    options: MeshOptions | None = None,
+    use_cache: bool = True,
+    progress: MeshProgress | None = None,
+    workers: int | None = None,
+) -> GeneratedMesh:
+    """Mesh a periodic cell, and say how.
+
+    Parameters
+    ----------
+    cell : PeriodicCell
+        The geometry, of any kind.
+    size_nm : float
+        Edge length asked for in nm.
+    options : MeshOptions, optional
+        Local edge lengths and quality floor.
+    use_cache : bool
+        Whether a mesh of the same content may be taken from the cache and is put there.
+    progress : callable, optional
+        Called with how much is done, of how much, and what it is.
+    workers : int, optional
+        Processes that work at the same time, by default one a core; the mesh does not depend on it.
+
+    Returns
+    -------
+    GeneratedMesh
+        What ``generate_mesh`` gives, with the route that made it.
+
+    Raises
+    ------
+    RefusedError
+        If the mesh is too coarse to be periodic, or no route gives one above the quality floor.
+    ValueError
+        If ``size_nm`` is not positive.
     """
     options = options or MeshOptions()
     if not size_nm > 0.0:
@@ -112,90 +134,7 @@ def generate_mesh(
     stored = cache.load(key) if use_cache else None
     if stored is not None:
         return stored
-    origin = f"generated {cell.kind}"
-    try:
-        raw = _raw_mesh(cell, size_nm, options)
-        mesh = periodic_from_raw(raw, cell)
-    except InputError as error:
-        # Gmsh, not the user, made the nodes that do not pair
-        raise RefusedError(f"{origin}: the generated mesh is not periodic: {error}") from error
-    quality = mesh_quality(mesh, geometric_fractions(cell))
-    if abs(quality.volume_nm3 / cell.volume_nm3 - 1.0) > 1e-9:
-        raise RefusedError(
-            f"{origin}: the tetrahedra fill {quality.volume_nm3:.9g} nm^3 of a cell of "
-            f"{cell.volume_nm3:.9g} nm^3"
-        )
-    refuse_poor_quality(quality, options.floor, origin)
+    made = mesh_by_routes(cell, size_nm, options, workers or available_cores(), progress)
     if use_cache:
-        cache.store(key, mesh)
-    return mesh
-
-
-def _raw_mesh(cell: PeriodicCell, size_nm: float, options: MeshOptions) -> RawMesh:
-    surface_size = options.surface_size_factor * size_nm
-    if cell.number_of_grains == 0:
-        return mesh_box_cell(cell, size_nm, surface_size)
-    merge = options.merge_fraction * cell.interface_thickness_nm
-    sizes = ElementSizes(size_nm, surface_size)
-    return mesh_whole_cells(cell, WholeCellOptions(sizes, merge, workers=1))[0]
-
-
-def periodic_from_raw(raw: RawMesh, cell: PeriodicCell) -> PeriodicMesh:
-    """Orient, identify and check the tetrahedra that Gmsh made for a cell.
-
-    Parameters
-    ----------
-    raw : RawMesh
-        Nodes and tetrahedra.
-    cell : PeriodicCell
-        The geometry they belong to.
-
-    Returns
-    -------
-    PeriodicMesh
-        With every node exactly one period away from its representative.
-
-    Raises
-    ------
-    InputError
-        If the nodes do not pair.
-    RefusedError
-        If the mesh is too coarse for the periodic topology.
-    """
-    order = body_order(raw.phase, raw.grain)
-    cells = raw.cells[order]
-    torus_node = identify_nodes(raw.points, cells, cell.lattice)
-    points = snapped_to_images(raw.points, torus_node, cell.lattice)
-    check_quotient(points, cells, torus_node)
-    return PeriodicMesh(
-        points=points,
-        cells=cells,
-        torus_node=torus_node,
-        lattice=cell.lattice,
-        periodic=True,
-        phase=raw.phase[order],
-        phase_names=cell.phase_names,
-        grain=raw.grain[order],
-    )
-
-
-def snapped_to_images(points: FloatArray, torus_node: IntArray, lattice: FloatArray) -> FloatArray:
-    """Positions moved by round-off so that images are exactly a period apart.
-
-    Parameters
-    ----------
-    points : ndarray, shape (n, 3)
-        Node positions.
-    torus_node : ndarray of int, shape (n,)
-        Representative of each node.
-    lattice : ndarray, shape (3, 3)
-        Period vectors as rows.
-
-    Returns
-    -------
-    ndarray, shape (n, 3)
-        Representative position plus the nearest lattice vector.
-    """
-    base = points[torus_node]
-    shift = np.round((points - base) @ np.linalg.inv(lattice))
-    return base + shift @ lattice
+        cache.store(key, made)
+    return made

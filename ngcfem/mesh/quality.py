@@ -27,8 +27,8 @@ class QualityFloor:
         Largest relative difference between a meshed phase fraction and the one of the geometry.
     """
 
-    minimum_dihedral_angle_deg: float = 5.0
-    minimum_gamma: float = 0.05
+    minimum_dihedral_angle_deg: float = POOR_DIHEDRAL_ANGLE_DEG
+    minimum_gamma: float = POOR_GAMMA
     maximum_fraction_error: float = 0.01
 
 

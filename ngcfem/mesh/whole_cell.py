@@ -1,6 +1,5 @@
 """Meshes of nanoglass cells: the union of whole Laguerre cells, each filled on its own."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,6 +12,7 @@ from ngcfem.mesh.gmsh_session import gmsh_session
 from ngcfem.mesh.grain_complex import GrainRequest, is_closed
 from ngcfem.mesh.grain_filling import FilledGrain, FillingAttempt, fill_grain, surface_leash
 from ngcfem.mesh.isolated_process import IsolatedProcess
+from ngcfem.mesh.meshing_record import GrainRecord, MeshProgress
 from ngcfem.mesh.pairing import identify_nodes
 from ngcfem.mesh.polygon_surface import (
     MeshedPolygon,
@@ -36,9 +36,6 @@ _CONTENT_GAMMA = 0.15
 _CONTENT_SLENDERNESS = 3.0
 """Edge length over half the thickness of the network up to which the two above are asked for."""
 _LIMIT_S = 900.0
-
-Progress = Callable[[int, int, str], None]
-"""Called with how much is done, of how much, and what it is."""
 
 
 @dataclass(frozen=True)
@@ -64,31 +61,8 @@ class WholeCellOptions:
     workers: int = 1
 
 
-@dataclass(frozen=True)
-class GrainRecord:
-    """What the filling of one grain took.
-
-    Parameters
-    ----------
-    grain : int
-        Number of the grain.
-    attempts : int
-        Ways that were tried.
-    minimum_dihedral_angle_deg, minimum_gamma : float
-        Of its worst tetrahedra before the neighbours were joined.
-    reasons : tuple of str
-        Why ways failed or were not good enough.
-    """
-
-    grain: int
-    attempts: int
-    minimum_dihedral_angle_deg: float
-    minimum_gamma: float
-    reasons: tuple[str, ...]
-
-
 def mesh_whole_cells(
-    cell: PeriodicCell, options: WholeCellOptions, progress: Progress | None = None
+    cell: PeriodicCell, options: WholeCellOptions, progress: MeshProgress | None = None
 ) -> tuple[RawMesh, tuple[GrainRecord, ...]]:
     """Mesh a cell of the kind ``nanocomposite`` or ``nanoglass``.
 

@@ -3,7 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ngcfem.case.build import allows_missed_targets, build_cell, build_mesh, build_statistics
+from ngcfem.case.build import (
+    allows_missed_targets,
+    build_cell,
+    build_recorded_mesh,
+    build_statistics,
+)
 from ngcfem.case.schema import Case
 from ngcfem.errors import raise_together
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
@@ -71,9 +76,9 @@ def write_cell_and_mesh(
         run.write_text("cell.json", cell.to_json())
         run.write_json("descriptors.json", descriptor_entries(report, statistics))
         refuse_descriptors(report, allow=allows_missed_targets(case))
-    mesh = build_mesh(case, cell)
+    mesh, record = build_recorded_mesh(case, cell)
     quality = quality_against_cell(mesh, cell)
-    write_mesh(mesh, run.mesh_file, quality, origin=mesh_origin(case))
+    write_mesh(mesh, run.mesh_file, quality, origin={**mesh_origin(case), **record})
     return PreparedMesh(read_written_mesh(run.mesh_file), quality)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ngcfem.errors import RefusedError
 from ngcfem.mesh import cache
-from ngcfem.mesh.generation import MeshOptions, generate_mesh, mesh_key
+from ngcfem.mesh.generation import MeshOptions, generate_mesh, generate_recorded_mesh, mesh_key
 from ngcfem.mesh.gmsh_session import gmsh_session
 from ngcfem.mesh.pairing import quotient_check
 from ngcfem.mesh.quality import QualityFloor, mesh_quality, periodic_mismatch
@@ -104,7 +104,8 @@ def test_cache_returns_the_mesh_and_forgets_on_change(private_cache):
     assert [p.name for p in stored.parent.iterdir()] == [stored.name]
     loaded = cache.load(key)
     assert loaded is not None
-    assert loaded.sha256 == made.sha256
+    assert loaded.mesh.sha256 == made.sha256
+    assert loaded.record.route == "box"
     assert generate_mesh(cell, 2.5).sha256 == made.sha256
     assert mesh_key(cell, 2.4, MeshOptions()) != key
     assert mesh_key(sphere_cell(0.21), 2.5, MeshOptions()) != key
@@ -116,8 +117,7 @@ def test_cache_returns_the_mesh_and_forgets_on_change(private_cache):
 
 
 def test_cached_mesh_with_changed_content_is_not_used(private_cache):
-    mesh = generate_mesh(sphere_cell(0.2), 2.5, use_cache=False)
-    cache.store("key", mesh)
+    cache.store("key", generate_recorded_mesh(sphere_cell(0.2), 2.5, use_cache=False))
     path = private_cache / "ngcfem" / "meshes" / "key.npz"
     with np.load(path) as stored:
         content = dict(stored)
