@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from ngcfem.mesh.element_sizes import ElementSizes
+from ngcfem.mesh.plane_meshing import PlanePattern
+from ngcfem.mesh.plane_quality import PlaneQualityFloor
 from ngcfem.mesh.quality import QualityFloor
 
 
@@ -25,6 +27,10 @@ class MeshOptions:
     grain_interior_size_nm : float or None
         Edge length inside the grains in nm, reached by a graded transition; None: what follows from
         the surfaces.
+    plane_floor : PlaneQualityFloor
+        Below what a mesh of triangles is refused.
+    plane_pattern : {"crossed", "diagonal", "unstructured"}
+        How a rectangle of one phase is divided into triangles.
     """
 
     surface_size_factor: float = 0.7
@@ -33,6 +39,8 @@ class MeshOptions:
     interface_size_nm: float | None = None
     crystal_surface_size_nm: float | None = None
     grain_interior_size_nm: float | None = None
+    plane_floor: PlaneQualityFloor = field(default_factory=PlaneQualityFloor)
+    plane_pattern: PlanePattern = "crossed"
 
     def element_sizes(self, size_nm: float) -> ElementSizes:
         """Edge lengths in the parts of a cell.

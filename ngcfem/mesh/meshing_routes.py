@@ -12,7 +12,9 @@ from ngcfem.mesh.meshing_options import MeshOptions
 from ngcfem.mesh.meshing_record import GeneratedMesh, GrainRecord, MeshingRecord, MeshProgress
 from ngcfem.mesh.pairing import TooCoarseError, check_quotient, identify_nodes
 from ngcfem.mesh.periodic_mesh import PeriodicMesh, body_order
-from ngcfem.mesh.quality import mesh_quality, refuse_poor_quality
+from ngcfem.mesh.plane_meshing import mesh_plane_cell
+from ngcfem.mesh.plane_quality import PlaneMeshQuality, refuse_poor_plane_quality
+from ngcfem.mesh.quality import measure_mesh, refuse_poor_quality
 from ngcfem.mesh.relaxation import relax_nodes
 from ngcfem.mesh.whole_cell import WholeCellOptions, mesh_whole_cells
 from ngcfem.microstructure.cell import PeriodicCell
@@ -79,7 +81,8 @@ def mesh_by_routes(
     -----
     1. Boxes with layers or of one phase: a regular grid or an unstructured box, one route alone.
     2. Boxes with a sphere: an unstructured box, then isosurface stuffing.
-    3. Grains: whole Laguerre cells, whose grains are retried one by one; the same with other
+    3. Plane cells: outlines filled grain by grain, and the same with finer outlines.
+    4. Grains: whole Laguerre cells, whose grains are retried one by one; the same with other
        merging lengths, finer surfaces and turned crystals; then isosurface stuffing, which has no
        step that can fail but needs more tetrahedra.
     """
@@ -117,6 +120,18 @@ def _routes(
     progress: MeshProgress | None,
 ) -> Iterator[MeshingRoute]:
     sizes = options.element_sizes(size_nm)
+    if cell.dimension == 2:
+        merge_nm = options.merge_fraction * cell.interface_thickness_nm
+        for name, factor in (("plane", 1.0), ("plane, finer", 0.7)):
+            finer = sizes.scaled(factor)
+            yield MeshingRoute(
+                name,
+                lambda finer=finer: (
+                    mesh_plane_cell(cell, finer, merge_nm, options.plane_pattern),
+                    (),
+                ),
+            )
+        return
     if cell.number_of_grains == 0:
         surface_nm = sizes.crystal_surface_nm
         yield MeshingRoute("box", lambda: (_relaxed_box(cell, size_nm, surface_nm), ()))
@@ -147,13 +162,16 @@ def _relaxed_box(cell: PeriodicCell, size_nm: float, surface_nm: float) -> RawMe
 
 
 def _refuse_wrong_mesh(mesh: PeriodicMesh, cell: PeriodicCell, options: MeshOptions) -> None:
-    quality = mesh_quality(mesh, geometric_fractions(cell))
+    quality = measure_mesh(mesh, geometric_fractions(cell))
     if abs(quality.volume_nm3 / cell.volume_nm3 - 1.0) > _VOLUME_TOLERANCE:
         raise RefusedError(
-            f"the tetrahedra fill {quality.volume_nm3:.9g} nm^3 of a cell of "
+            f"the cells of the mesh fill {quality.volume_nm3:.9g} nm^3 of a cell of "
             f"{cell.volume_nm3:.9g} nm^3"
         )
-    refuse_poor_quality(quality, options.floor, f"generated {cell.kind}")
+    if isinstance(quality, PlaneMeshQuality):
+        refuse_poor_plane_quality(quality, options.plane_floor, f"generated {cell.kind}")
+    else:
+        refuse_poor_quality(quality, options.floor, f"generated {cell.kind}")
 
 
 def periodic_from_raw(raw: RawMesh, cell: PeriodicCell) -> PeriodicMesh:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ngcfem.errors import RefusedError
 from ngcfem.mesh.periodic_mesh import TETRAHEDRON_EDGES, TETRAHEDRON_FACETS, PeriodicMesh
+from ngcfem.mesh.plane_quality import PlaneMeshQuality, plane_mesh_quality
 from ngcfem.quantities import FloatArray, IntArray
 
 POOR_DIHEDRAL_ANGLE_DEG = 8.0
@@ -265,7 +266,7 @@ def cell_volumes(points: FloatArray, cells: IntArray) -> FloatArray:
 
 
 def periodic_mismatch(mesh: PeriodicMesh) -> float:
-    """Largest distance in nm between a node and the image of its representative.
+    """Largest distance in nm between a node and the image of its representative, in 2-D or 3-D.
 
     Parameters
     ----------
@@ -282,10 +283,32 @@ def periodic_mismatch(mesh: PeriodicMesh) -> float:
     return float(np.abs(step - shift @ mesh.lattice).max())
 
 
+def measure_mesh(
+    mesh: PeriodicMesh, geometric_fractions: Mapping[str, float] | None = None
+) -> MeshQuality | PlaneMeshQuality:
+    """Measure a mesh of tetrahedra or triangles.
+
+    Parameters
+    ----------
+    mesh : PeriodicMesh
+        The mesh.
+    geometric_fractions : mapping of str to float, optional
+        Phase fractions of the geometry that was meshed.
+
+    Returns
+    -------
+    MeshQuality or PlaneMeshQuality
+        The figures, by the dimension of the mesh.
+    """
+    if mesh.dimension == 2:
+        return plane_mesh_quality(mesh, geometric_fractions, periodic_mismatch(mesh))
+    return mesh_quality(mesh, geometric_fractions)
+
+
 def mesh_quality(
     mesh: PeriodicMesh, geometric_fractions: Mapping[str, float] | None = None
 ) -> MeshQuality:
-    """Measure a mesh.
+    """Measure a mesh of tetrahedra.
 
     Parameters
     ----------
