@@ -26,6 +26,7 @@ from ngcfem.experiment.pillar import PillarData
 from ngcfem.experiment.pillar_file import read_pillar_data
 from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.loading.path import LoadPath, LoadSegment, uniaxial_stress
+from ngcfem.loading.platens import Platens
 from ngcfem.microstructure.cell import Layer, PeriodicCell
 from ngcfem.microstructure.simple_cells import homogeneous_cell, laminate_cell, sphere_cell
 from ngcfem.microstructure.statistics import CompositeStatistics, composite_statistics
@@ -47,12 +48,37 @@ def build_load_path(case: Case) -> LoadPath:
     Returns
     -------
     LoadPath
-        Uniaxial stress in equal steps of true strain, or the segments of a mixed load.
+        Uniaxial stress in equal steps of true strain, or the segments of a mixed load. Platens take
+        the axial stretch of it.
     """
     load = case.load
     if isinstance(load, MixedLoad):
         return LoadPath([_segment(segment) for segment in load.segment], axis=load.axis)
-    return uniaxial_stress(load.axis, load.true_strain, load.rate_per_s, load.increments)
+    return uniaxial_stress(
+        load.axis,
+        load.true_strain,
+        load.rate_per_s,
+        load.increments,
+        dimension=case.microstructure.dimension,
+    )
+
+
+def build_platens(case: Case) -> Platens | None:
+    """Build the platens of a case.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    Platens or None
+        None for the other boundary conditions.
+    """
+    if case.load.boundary != "platens":
+        return None
+    return Platens(case.load.axis, case.load.platens or "smooth")
 
 
 def _segment(segment: LoadSegmentSection) -> LoadSegment:

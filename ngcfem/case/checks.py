@@ -15,7 +15,7 @@ from ngcfem.atomprobe.statistics import StatisticsFile
 from ngcfem.case.composite import phases_of_composite
 from ngcfem.case.files import locate, missing_file
 from ngcfem.case.findings import shown
-from ngcfem.case.load_checks import check_load, true_strains
+from ngcfem.case.load_checks import check_load, check_load_of_cell, true_strains
 from ngcfem.case.materials import CasePhase
 from ngcfem.case.mesh_header import physical_volume_names
 from ngcfem.case.petsc_options import check_petsc_options
@@ -108,6 +108,8 @@ def check_case(parts: CaseParts, softening: bool = True) -> Iterator[Finding]:
     yield from _check_phases(parts)
     if parts.load is not None:
         yield from check_load(parts.load, parts.file)
+        given = parts.given.get("load", ())
+        yield from check_load_of_cell(parts.load, parts.file, parts.microstructure, given)
     if softening:
         yield from _check_softening(parts)
     if parts.solver is not None:

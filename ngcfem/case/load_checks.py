@@ -5,10 +5,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ngcfem.case.findings import shown
-from ngcfem.case.sections import Load, LoadSegmentSection, MixedLoad, UniaxialStressLoad
+from ngcfem.case.sections import (
+    Load,
+    LoadSegmentSection,
+    Microstructure,
+    MixedLoad,
+    UniaxialStressLoad,
+)
 from ngcfem.errors import Finding
+from ngcfem.loading.path import OUT_OF_PLANE
 
 LARGEST_TRUE_STRAIN = 3.0
+KINDS_OF_WHOLE_GRAINS: tuple[str, ...] = ("nanocomposite", "nanoglass")
 
 
 def check_load(load: Load, file: str) -> Iterator[Finding]:
@@ -33,6 +41,81 @@ def check_load(load: Load, file: str) -> Iterator[Finding]:
             yield from _check_inversion(file, load.segment)
     else:
         yield from _check_uniaxial(file, load)
+
+
+def check_load_of_cell(
+    load: Load, file: str, microstructure: Microstructure | None, given: Sequence[str]
+) -> Iterator[Finding]:
+    """Check that a load path and its boundary fit the cell.
+
+    Parameters
+    ----------
+    load : UniaxialStressLoad or MixedLoad
+        The section [load].
+    file : str
+        Name of the case file, for the messages.
+    microstructure : section or None
+        The section [microstructure], if it is sound.
+    given : sequence of str
+        Keys that stand in [load].
+
+    Yields
+    ------
+    Finding
+        Each thing that is wrong.
+    """
+    if microstructure is not None and microstructure.dimension == 2:
+        yield from _check_plane_strain(file, load, given)
+    if load.boundary == "platens":
+        if isinstance(load, MixedLoad):
+            yield Finding(
+                file,
+                "load.kind",
+                '"mixed" with boundary = "platens"',
+                '"uniaxial-stress": platens prescribe the axial stretch alone',
+                'set kind = "uniaxial-stress", or another boundary',
+            )
+        if microstructure is not None and microstructure.kind in KINDS_OF_WHOLE_GRAINS:
+            yield Finding(
+                file,
+                "load.boundary",
+                f'"platens" for the kind {microstructure.kind}',
+                '"periodic" or "uniform-displacement": a cell of whole grains has no flat faces '
+                "that platens could touch",
+                'choose another boundary, or a box: a user\'s mesh with kind = "mesh"',
+            )
+    elif load.platens is not None:
+        yield Finding(
+            file,
+            "load.platens",
+            f'"{load.platens}" with boundary = "{load.boundary}"',
+            'the key only with boundary = "platens"',
+            'delete the line, or set boundary = "platens"',
+        )
+
+
+def _check_plane_strain(file: str, load: Load, given: Sequence[str]) -> Iterator[Finding]:
+    if load.axis == "z":
+        yield Finding(
+            file,
+            "load.axis",
+            '"z"' if "axis" in given else 'nothing, and the default is "z"',
+            '"x" or "y": a cell with dimension = 2 is in plane strain, F33 = 1',
+            'write axis = "y" under [load]',
+        )
+    if isinstance(load, MixedLoad):
+        for index, segment in enumerate(load.segment):
+            for i, j in np.argwhere(OUT_OF_PLANE):
+                entry = segment.deformation_gradient[i][j]
+                expected = 1.0 if i == j else 0.0
+                if entry != expected:
+                    yield Finding(
+                        file,
+                        f"load.segment[{index}].deformation_gradient",
+                        f"F{i + 1}{j + 1} = {shown(entry)}",
+                        f"{expected:g} in plane strain (dimension = 2); P{i + 1}{j + 1} follows",
+                        f"set F{i + 1}{j + 1} = {expected}",
+                    )
 
 
 def true_strains(load: UniaxialStressLoad) -> tuple[float, ...]:

@@ -27,7 +27,7 @@ from ngcfem.case.values import (
     refuse,
 )
 from ngcfem.fem.solver_options import SolverOptions
-from ngcfem.quantities import Axis, Boundary, Kinematics
+from ngcfem.quantities import Axis, Boundary, Kinematics, PlatenContact
 
 LARGEST_SEED = 2**63 - 1
 LARGEST_ENSEMBLE = 1000
@@ -196,6 +196,10 @@ class PhaseSection(Section):
 
 class _LoadSection(Section):
     boundary: Boundary = Field(default="periodic", description="Boundary condition of the cell.")
+    platens: PlatenContact | None = Field(
+        default=None,
+        description='With boundary = "platens": smooth (default) or rough end faces.',
+    )
     kinematics: Kinematics = Field(default="finite", description="Finite or small strain.")
     axis: Axis = Field(default="z", description="Axis that curve.csv and the summary refer to.")
 

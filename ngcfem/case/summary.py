@@ -37,7 +37,10 @@ def _lines(case: Case) -> Iterator[str]:
     yield f"  {case.title}"
     yield f"  cell: {micro.kind}{grains}{seed}; {source}"
     yield "  phases: " + ", ".join(f"{phase.name} ({phase.law})" for phase in case.phases)
-    yield f"  load: {_load(case)}; {case.load.boundary}, {case.load.kinematics} strain"
+    boundary = case.load.boundary
+    if boundary == "platens":
+        boundary = f"{case.load.platens or 'smooth'} platens"
+    yield f"  load: {_load(case)}; {boundary}, {case.load.kinematics} strain"
     yield f"  run directory: {default_run_directory(case.path, case.case_hash)}"
 
 

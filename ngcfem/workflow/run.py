@@ -5,7 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ngcfem.case.build import build_load_path, build_materials, build_solver_options
+from ngcfem.case.build import (
+    build_load_path,
+    build_materials,
+    build_platens,
+    build_solver_options,
+)
 from ngcfem.case.schema import Case, load_case
 from ngcfem.errors import InterruptedRunError, NgcfemError, NotConvergedError, raise_together
 from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
@@ -247,6 +252,7 @@ def _solve(
         case.load.kinematics,
         case.load.boundary,
         build_solver_options(case),
+        build_platens(case),
     )
     checkpoint = comm.bcast(checkpoint, root=0)
     keep_rows, earlier_cpu_s = 0, 0.0
