@@ -252,6 +252,45 @@ def _compare(
     _print(compare_stage(target, data, out))
 
 
+@app.command("stiffness")
+def _stiffness(
+    target: Annotated[
+        Path, typer.Argument(metavar="CASE|DIR", help="Case file, or run directory.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Directory for a case (default: runs/<case>-<hash>-stiffness)."
+        ),
+    ] = None,
+    processes: Processes = None,
+) -> None:
+    """Take the effective elastic stiffness of a cell.
+
+    Of a case: undeformed, for every realization; what is there already is not computed again. Of
+    a run: at its last saved state. Writes stiffness.json.
+
+    Example: ngcfem stiffness cases/demo.toml --np 2
+    """
+    prepare_environment()
+    if processes is not None and processes > 1:
+        relaunch(
+            processes,
+            [
+                *_global_options(),
+                "stiffness",
+                str(target),
+                *(("--out", str(out)) if out else ()),
+            ],
+        )
+    from ngcfem.cli.progress import ProgressReport
+    from ngcfem.workflow.stages import stiffness_stage
+
+    with ProgressReport("z", "finite") as progress:
+        table = stiffness_stage(target, out, progress.watcher)
+    _print(table)
+
+
 @app.command("report")
 def _report(directory: RunPath) -> None:
     """Write the report of a run anew.

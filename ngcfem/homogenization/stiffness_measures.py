@@ -186,9 +186,7 @@ def engineering_constants(voigt: FloatArray) -> dict[str, float]:
         the contraction along y under stress along x.
     """
     compliance = np.linalg.inv(voigt)
-    constants = {
-        f"youngs_modulus_{_AXES[a]}_gpa": 1.0 / float(compliance[a, a]) for a in range(3)
-    }
+    constants = {f"youngs_modulus_{_AXES[a]}_gpa": 1.0 / float(compliance[a, a]) for a in range(3)}
     for row, (i, j) in enumerate(VOIGT_PAIRS[3:], start=3):
         constants[f"shear_modulus_{_AXES[i]}{_AXES[j]}_gpa"] = 1.0 / float(compliance[row, row])
     for i in range(3):

@@ -213,12 +213,19 @@ def _run_member(case: Case, directory: Path, watcher: Watcher, comm: Any) -> Non
         if comm.rank == 0:
             watcher.message(f"this realization failed: {failure}")
     finally:
-        _free_objects_of_petsc(comm)
+        free_objects_of_petsc(comm)
 
 
-def _free_objects_of_petsc(comm: Any) -> None:
-    """Give back the matrices of the realization that is over.
+def free_objects_of_petsc(comm: Any) -> None:
+    """Give back the matrices of a realization that is over; collective.
 
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        Communicator.
+
+    Notes
+    -----
     On several ranks PETSc only collects what Python has dropped, because it must be destroyed by
     all ranks together; without this the memory of every realization would stay.
     """

@@ -112,13 +112,16 @@ class Recorder:
         ):
             self.write_fields(increment)
             self._last_field_block = max(block, self._last_field_block)
-        if not last and increment.increment > 0 and self._checkpoint_due(increment):
+        if increment.increment > 0 and self._checkpoint_due(increment, last):
             self.checkpoint()
             self._checkpointed_increment = increment.increment
         self._output_cpu_s += time.process_time() - started
 
-    def _checkpoint_due(self, increment: Increment) -> bool:
+    def _checkpoint_due(self, increment: Increment, last: bool) -> bool:
         output = self._case.output
+        if last:
+            # The end is kept too, so that its stiffness can be taken.
+            return output.checkpoint_every_increments > 0 or output.checkpoint_every_minutes > 0.0
         by_count = (
             output.checkpoint_every_increments > 0
             and increment.increment - self._checkpointed_increment

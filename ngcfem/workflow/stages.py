@@ -13,7 +13,7 @@ from ngcfem.case.build import (
     build_solver_options,
     build_statistics,
 )
-from ngcfem.case.schema import Case
+from ngcfem.case.schema import Case, load_case
 from ngcfem.errors import Finding, InputError
 from ngcfem.results.atomic import (
     write_bytes_atomically,
@@ -38,6 +38,7 @@ __all__ = [
     "report_stage",
     "resume_stage",
     "run_stage",
+    "stiffness_stage",
 ]
 
 
@@ -96,6 +97,36 @@ def resume_stage(directory: Path, watcher: Watcher | None = None) -> Path:
     """
     ensemble = RunDirectory.open(directory).is_ensemble
     return (resume_ensemble if ensemble else resume_run)(directory, watcher)
+
+
+def stiffness_stage(target: Path, out: Path | None = None, watcher: Watcher | None = None) -> str:
+    """Take the effective stiffness of a case or of a run; collective.
+
+    Parameters
+    ----------
+    target : Path
+        Case file, or run directory.
+    out : Path or None
+        Directory for that of a case; that of a run is written into its directory.
+    watcher : Watcher or None
+        Who is told of the progress.
+
+    Returns
+    -------
+    str
+        Table of the stiffness.
+
+    Raises
+    ------
+    NgcfemError
+        As `stiffness_of_case` and `stiffness_of_run` say.
+    """
+    from ngcfem.workflow.stiffness import stiffness_of_case, stiffness_of_run
+    from ngcfem.workflow.stiffness_table import stiffness_table
+
+    if target.is_dir():
+        return stiffness_table(stiffness_of_run(target, watcher))
+    return stiffness_table(stiffness_of_case(load_case(target), out, watcher))
 
 
 def generate_cell_stage(case: Case, directory: Path | None = None) -> str:

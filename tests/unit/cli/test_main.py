@@ -21,6 +21,7 @@ VERBS = [
     "resume",
     "point",
     "compare",
+    "stiffness",
     "report",
     "doctor",
 ]
