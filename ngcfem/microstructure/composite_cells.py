@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ngcfem.microstructure.cell import PeriodicCell
-from ngcfem.microstructure.packing import PackingRequest, pack_crystals
+from ngcfem.microstructure.packing import pack_crystals
+from ngcfem.microstructure.packing_request import PackingRequest
 from ngcfem.microstructure.statistics import CompositeStatistics
 from ngcfem.microstructure.tessellation import (
     Tessellation,

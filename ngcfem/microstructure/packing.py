@@ -1,307 +1,171 @@
 """Packing of crystals, some with a cap of the Sc-rich phase, into the grains."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linprog, minimize
 
 from ngcfem.errors import RefusedError
-from ngcfem.microstructure.cell import Cap, Inclusion
+from ngcfem.microstructure.cell import Cap, Flat, Inclusion
+from ngcfem.microstructure.crystal_clearance import smallest_clearance_nm
+from ngcfem.microstructure.dense_packing import pack_densely
+from ngcfem.microstructure.grain_filling import GrainFilling, cap_axes, improve_filling
+from ngcfem.microstructure.packing_request import (
+    CrystalShapes,
+    PackingRequest,
+    crystal_shapes,
+)
+from ngcfem.microstructure.packing_room import FLAT_DISTANCE, Room, room_of
+from ngcfem.microstructure.sparse_packing import pack_sparsely
 from ngcfem.microstructure.tessellation import LaguerreCell
-from ngcfem.quantities import BoolArray, FloatArray, IntArray
+from ngcfem.quantities import FloatArray
 
-_STARTS = 6
-_MOVES = 40
-_DENSEST = 0.6
-_OVERLAP_NM = 1e-3
-_POLE = np.array([0.0, 0.0, 1.0])
+CLEARANCE = 0.75
+"""Share of the gap asked for that caps and ellipsoids truly keep; spheres keep all of it."""
 
-
-@dataclass(frozen=True, eq=False)
-class PackingRequest:
-    """What is to be put into the grains.
-
-    Parameters
-    ----------
-    radii_nm : ndarray, shape (k,)
-        Radii of the crystals.
-    capped : ndarray of bool, shape (k,)
-        Which of them carry a cap.
-    cap_thickness_nm : float
-        Radial thickness of a cap.
-    cap_half_angle_deg : float
-        Polar angle of the rim of a cap.
-    inset_nm : float
-        Distance of the surface of a grain from the faces of its Laguerre cell: half the thickness
-        of the network.
-    gap_nm : float
-        Smallest distance between two crystals (or caps), and from the surface of the grain.
-    """
-
-    radii_nm: FloatArray
-    capped: BoolArray
-    cap_thickness_nm: float
-    cap_half_angle_deg: float
-    inset_nm: float
-    gap_nm: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Room:
-    """The inside of one grain: half-spaces, largest inscribed sphere, and a volume to fill."""
-
-    normals: FloatArray
-    offsets: FloatArray
-    centre: FloatArray
-    inner_radius_nm: float
-    capacity_nm3: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Balls:
-    """Crystals as rigid bodies of balls: one for the crystal, many small ones for its cap."""
-
-    position: FloatArray
-    radius: FloatArray
-    body: IntArray
-
-
-def _rotation_tensor() -> FloatArray:
-    # N(q) = sum_ij q_i q_j B_ij is the rotation matrix of the quaternion q times |q|^2
-    tensor = np.zeros((4, 4, 3, 3))
-    tensor[0, 0] = np.eye(3)
-    levi_civita = np.zeros((3, 3, 3))
-    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-        levi_civita[i, j, k], levi_civita[i, k, j] = 1.0, -1.0
-    for a in range(3):
-        cross = -levi_civita[:, :, a]
-        tensor[0, a + 1] = tensor[a + 1, 0] = cross
-        for b in range(3):
-            outer = np.zeros((3, 3))
-            outer[a, b] += 1.0
-            outer[b, a] += 1.0
-            tensor[a + 1, b + 1] = outer - (np.eye(3) if a == b else 0.0)
-    return tensor
-
-
-_ROTATION = _rotation_tensor()
-
-
-def _rotations(quaternions: FloatArray) -> FloatArray:
-    square = (quaternions**2).sum(axis=1)
-    matrix = np.einsum("ki,kj,ijab->kab", quaternions, quaternions, _ROTATION)
-    return matrix / square[:, None, None]
-
-
-def _room(cell: LaguerreCell, inset_nm: float, gap_nm: float) -> _Room:
-    normals, offsets = cell.half_spaces(inset_nm)
-    found = linprog(
-        [0.0, 0.0, 0.0, -1.0],
-        A_ub=np.column_stack([normals, np.ones(len(normals))]),
-        b_ub=offsets,
-        bounds=[(None, None)] * 3 + [(0.0, None)],
-    )
-    if found.status != 0:
-        return _Room(normals, offsets, cell.centroid, 0.0, 1e-9)
-    edge = max(cell.volume_nm3 ** (1.0 / 3.0) - 2.0 * inset_nm - gap_nm, 1e-3)
-    return _Room(normals, offsets, np.asarray(found.x[:3]), float(found.x[3]), edge**3)
-
-
-def _cap_directions(half_angle_deg: float, spacing: float) -> FloatArray:
-    half_angle = np.radians(half_angle_deg)
-    rings = max(1, int(np.ceil(half_angle / spacing)))
-    directions = [_POLE]
-    for ring in range(1, rings + 1):
-        polar = half_angle * ring / rings
-        number = max(5, int(np.ceil(2.0 * np.pi * np.sin(polar) / spacing)))
-        azimuth = 2.0 * np.pi * np.arange(number) / number
-        directions += [
-            np.array([np.sin(polar) * np.cos(a), np.sin(polar) * np.sin(a), np.cos(polar)])
-            for a in azimuth
-        ]
-    return np.array(directions)
-
-
-def _balls(members: list[int], request: PackingRequest) -> _Balls:
-    position, radius, body = [], [], []
-    for number, crystal in enumerate(members):
-        crystal_radius = float(request.radii_nm[crystal])
-        position.append(np.zeros((1, 3)))
-        radius.append(np.full(1, crystal_radius))
-        body.append(np.full(1, number))
-        if request.capped[crystal]:
-            half = 0.5 * request.cap_thickness_nm
-            middle = crystal_radius + half
-            directions = _cap_directions(request.cap_half_angle_deg, 1.8 * half / middle)
-            position.append(middle * directions)
-            radius.append(np.full(len(directions), half))
-            body.append(np.full(len(directions), number))
-    return _Balls(np.concatenate(position), np.concatenate(radius), np.concatenate(body))
+_TIGHTENINGS = 4
+_TIGHTENING_MOVES = 6
 
 
 def pack_crystals(
     cells: tuple[LaguerreCell, ...], request: PackingRequest, generator: np.random.Generator
 ) -> tuple[Inclusion, ...]:
-    """Place all crystals inside the grains without contact.
+    """Place all crystals inside the grains.
 
     Parameters
     ----------
     cells : tuple of LaguerreCell
         The grains.
     request : PackingRequest
-        Radii, caps and gaps.
+        Sizes, shapes, caps and gaps.
     generator : numpy.random.Generator
         Source of positions and cap directions.
 
     Returns
     -------
     tuple of Inclusion
-        Crystals ordered by grain.
+        Crystals ordered by grain, each of exactly the volume asked for.
 
     Raises
     ------
     RefusedError
-        If they do not all fit.
+        If they do not all fit; it tells how much was asked for and how much did.
 
     Notes
     -----
-    1. From the largest on, every crystal is dealt to the grain that it leaves emptiest.
-    2. In each grain the crystals, as rigid bodies of balls, are pushed apart and off the wall by
-       minimizing the overlap energy over positions and rotations, from several random starts.
-    3. A grain in which that fails hands one of its two smallest crystals to the emptiest other
-       grain that has not failed with so much in it before.
+    Few spheres are placed one grain at a time from random starts (`sparse_packing`). More of them,
+    ellipsoids, and crystals of which a share is to touch the network, go through `dense_packing`,
+    which lets the network cut crystals flat. There the gaps are measured again on the surfaces
+    themselves; a grain in which caps or ellipsoids keep less than ``CLEARANCE`` of the gap, as the
+    balls they are packed by leave out their edges, is packed again with a larger gap.
     """
-    rooms = [_room(cell, request.inset_nm, request.gap_nm) for cell in cells]
-    outer = request.radii_nm + np.where(request.capped, 0.5 * request.cap_thickness_nm, 0.0)
-    filling = 4.0 / 3.0 * np.pi * (outer + 0.5 * request.gap_nm) ** 3
-    inner = np.array([room.inner_radius_nm for room in rooms])
-    capacity = np.array([room.capacity_nm3 for room in rooms])
-    if filling.sum() > _DENSEST * capacity.sum():
-        raise _too_many(request)
-    members = _dealt(rooms, outer + request.gap_nm, filling, generator)
-    placed: dict[int, tuple[FloatArray, FloatArray]] = {}
-    waiting = list(range(len(rooms)))
-    limit = np.full(len(rooms), np.inf)
-    moves = 0
-    while waiting:
-        grain = waiting.pop(0)
-        found = np.zeros((0, 3)), np.zeros((0, 3))
-        if members[grain]:
-            balls = _balls(members[grain], request)
-            found = _placed(rooms[grain], balls, request.gap_nm, generator)
-        if found is not None:
-            placed[grain] = found
-            continue
-        limit[grain] = min(limit[grain], filling[members[grain]].sum())
-        order = np.argsort(filling[members[grain]], kind="stable")
-        crystal = members[grain].pop(int(order[generator.integers(min(2, len(order)))]))
-        held = np.array([filling[inside].sum() for inside in members]) + filling[crystal]
-        possible = (held < limit) & (inner > outer[crystal] + request.gap_nm)
-        possible[grain] = False
-        moves += 1
-        if moves > _MOVES or not possible.any():
-            raise _too_many(request)
-        other = int(np.argmin(np.where(possible, held / capacity, np.inf)))
-        members[other].append(crystal)
-        waiting += [changed for changed in (grain, other) if changed not in waiting]
+    plain = request.stretches is None and request.contact_share is None
+    if plain:
+        places = pack_sparsely(cells, request, generator)
+        if places is not None:
+            return tuple(
+                _sphere(grain, crystal, centre, axis, request)
+                for grain, (crystals, centres, axes) in enumerate(places)
+                for crystal, centre, axis in zip(crystals, centres, axes, strict=True)
+            )
+    shapes = crystal_shapes(request)
+    rooms = [room_of(cell, request.inset_nm, request.gap_nm, request.margin_nm) for cell in cells]
+    fillings, left_over = pack_densely(rooms, shapes, generator)
+    if left_over:
+        raise _too_many(request, left_over, sum(cell.volume_nm3 for cell in cells))
     return tuple(
-        _inclusion(grain, crystal, centre, axis, request)
-        for grain in range(len(rooms))
-        for crystal, centre, axis in zip(members[grain], *placed[grain], strict=True)
+        inclusion
+        for grain, (room, filling) in enumerate(zip(rooms, fillings, strict=True))
+        for inclusion in _cleared(grain, room, filling, shapes, generator)
     )
 
 
-def _too_many(request: PackingRequest) -> RefusedError:
-    volume = float((4.0 / 3.0 * np.pi * request.radii_nm**3).sum())
+def _too_many(request: PackingRequest, left_over: list[int], volume_nm3: float) -> RefusedError:
+    lost = float((4.0 / 3.0 * np.pi * request.radii_nm[left_over] ** 3).sum())
+    asked, reached = request.volume_nm3 / volume_nm3, (request.volume_nm3 - lost) / volume_nm3
+    touching = "" if request.contact_share is None else ", the share on the network"
     return RefusedError(
-        f"{len(request.radii_nm)} crystals of {volume:.4g} nm^3 in all do not fit into the grains "
-        f"with gaps of {request.gap_nm:g} nm. Lower the crystal fraction or the cap thickness, "
-        "or use larger grains or another seed."
+        f"{len(request.radii_nm)} crystals that take up {asked:.3f} of the cell do not all fit: "
+        f"this seed reached {reached:.3f}, without {len(left_over)} of them, at gaps of "
+        f"{request.gap_nm:g} nm and with caps on {request.capped.sum()}. Lower the crystal "
+        f"fraction to that, the gap (crystal_gap_nm), the caps{touching} or the thickness of the "
+        "network, or use larger or more grains, or another seed."
     )
 
 
-def _inclusion(
+def _cap(crystal: int, axis: FloatArray, request: PackingRequest) -> Cap | None:
+    if not request.capped[crystal]:
+        return None
+    return Cap(
+        axis=(float(axis[0]), float(axis[1]), float(axis[2])),
+        half_angle_deg=request.cap_half_angle_deg,
+        thickness_nm=request.cap_thickness_nm,
+    )
+
+
+def _sphere(
     grain: int, crystal: int, centre: FloatArray, axis: FloatArray, request: PackingRequest
 ) -> Inclusion:
-    cap = None
-    if request.capped[crystal]:
-        cap = Cap(
-            axis=(float(axis[0]), float(axis[1]), float(axis[2])),
-            half_angle_deg=request.cap_half_angle_deg,
-            thickness_nm=request.cap_thickness_nm,
-        )
     return Inclusion(
         centre_nm=(float(centre[0]), float(centre[1]), float(centre[2])),
         radius_nm=float(request.radii_nm[crystal]),
         grain=grain,
-        cap=cap,
+        cap=_cap(crystal, axis, request),
     )
 
 
-def _dealt(
-    rooms: list[_Room], needed: FloatArray, filling: FloatArray, generator: np.random.Generator
-) -> list[list[int]]:
-    members: list[list[int]] = [[] for _ in rooms]
-    capacity = np.array([room.capacity_nm3 for room in rooms])
-    inner = np.array([room.inner_radius_nm for room in rooms])
-    held = np.zeros(len(rooms))
-    for crystal in np.argsort(-filling, kind="stable").tolist():
-        fits = inner > needed[crystal]
-        if not fits.any():
-            raise RefusedError(
-                f"a crystal that needs a room of {2.0 * needed[crystal]:.3g} nm fits into no "
-                "grain. Use smaller crystals, larger grains or a thinner network."
-            )
-        # a little chance, so that seeds differ in more than the tessellation
-        density = (held + filling[crystal]) / capacity
-        density *= np.exp(0.1 * generator.normal(size=len(rooms)))
-        grain = int(np.argmin(np.where(fits, density, np.inf)))
-        members[grain].append(crystal)
-        held[grain] += filling[crystal]
-    return members
+def _inclusions(
+    grain: int, room: Room, filling: GrainFilling, shapes: CrystalShapes
+) -> list[Inclusion]:
+    request, found = shapes.request, []
+    axes = cap_axes(filling)
+    for row, crystal in enumerate(filling.crystals):
+        wall = int(filling.walls[row])
+        centre, radius = filling.centres_nm[row], shapes.radius_nm(crystal, wall >= 0)
+        stretch = request.stretch(crystal)
+        axis = axes[row] if request.cap_axes is None else request.cap_axes[crystal]
+        flat = None
+        if wall >= 0:
+            normal = room.normals[wall]
+            slope = normal if stretch is None else stretch @ normal
+            distance = FLAT_DISTANCE * radius * float(np.linalg.norm(slope))
+            # exactly there, so that the volume is exact: it is less than the tolerance away
+            centre = centre + (room.offsets[wall] - normal @ centre - distance) * normal
+            flat = Flat((float(normal[0]), float(normal[1]), float(normal[2])), distance)
+        body = _sphere(grain, crystal, centre, axis, request)
+        rows = None
+        if stretch is not None:
+            rows = tuple(tuple(float(entry) for entry in line) for line in stretch)
+        found.append(replace(body, radius_nm=radius, stretch=rows, flat=flat))
+    return found
 
 
-def _placed(
-    room: _Room, balls: _Balls, gap_nm: float, generator: np.random.Generator
-) -> tuple[FloatArray, FloatArray] | None:
-    bodies = int(balls.body[-1]) + 1
-    contact = balls.radius[:, None] + balls.radius[None] + gap_nm
-    contact[balls.body[:, None] == balls.body[None]] = 0.0
-    reach = balls.radius + gap_nm
-
-    def energy(flat: FloatArray) -> tuple[float, FloatArray]:
-        centres = flat[: 3 * bodies].reshape(-1, 3)
-        quaternions = flat[3 * bodies :].reshape(-1, 4)
-        matrices = _rotations(quaternions)
-        x = centres[balls.body] + np.einsum("bij,bj->bi", matrices[balls.body], balls.position)
-        apart = x[:, None] - x[None]
-        distance = np.sqrt((apart**2).sum(axis=-1) + 1e-12)
-        overlap = np.maximum(0.0, contact - distance)
-        wall = np.maximum(0.0, x @ room.normals.T + reach[:, None] - room.offsets)
-        force = -((2.0 * overlap / distance)[..., None] * apart).sum(axis=1)
-        force += 2.0 * wall @ room.normals
-        slope = np.zeros((bodies, 7))
-        np.add.at(slope[:, :3], balls.body, force)
-        moment = np.zeros((bodies, 3, 3))
-        np.add.at(moment, balls.body, force[:, :, None] * balls.position[:, None, :])
-        square = (quaternions**2).sum(axis=1)
-        turn = 2.0 * np.einsum("kj,ijab,kab->ki", quaternions, _ROTATION, moment)
-        radial = 2.0 * np.einsum("kab,kab->k", moment, matrices)
-        slope[:, 3:] = (turn - radial[:, None] * quaternions) / square[:, None]
-        value = 0.5 * float((overlap**2).sum()) + float((wall**2).sum())
-        return value, np.concatenate([slope[:, :3].ravel(), slope[:, 3:].ravel()])
-
-    for _ in range(_STARTS):
-        centres = room.centre + 0.5 * room.inner_radius_nm * generator.normal(size=(bodies, 3))
-        start = np.concatenate([centres.ravel(), generator.normal(size=4 * bodies)])
-        found = minimize(
-            energy,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": 300, "ftol": 1e-12, "gtol": 1e-8},
+def _cleared(
+    grain: int,
+    room: Room,
+    filling: GrainFilling,
+    shapes: CrystalShapes,
+    generator: np.random.Generator,
+) -> list[Inclusion]:
+    """Inclusions of a grain whose true gaps are large enough."""
+    wanted = CLEARANCE * shapes.request.gap_nm
+    tightened, flats = shapes, (filling.number_of_flats, filling.number_of_flats)
+    found = _inclusions(grain, room, filling, shapes)
+    for _ in range(_TIGHTENINGS):
+        clearance = smallest_clearance_nm(found, room.normals, room.offsets)
+        if clearance >= wanted:
+            return found
+        request = tightened.request
+        margin, gap = request.margin_nm, request.gap_nm + wanted - clearance + 0.01
+        tightened = replace(tightened, request=replace(request, gap_nm=gap, flat_margin_nm=margin))
+        filling = improve_filling(
+            room, filling, tightened, flats, generator, moves=_TIGHTENING_MOVES
         )
-        if found.fun < _OVERLAP_NM**2:
-            quaternions = found.x[3 * bodies :].reshape(-1, 4)
-            return found.x[: 3 * bodies].reshape(-1, 3), _rotations(quaternions) @ _POLE
-    return None
+        found = _inclusions(grain, room, filling, shapes)
+    clearance = smallest_clearance_nm(found, room.normals, room.offsets)
+    if clearance >= wanted:
+        return found
+    raise RefusedError(
+        f"the crystals of grain {grain} come within {clearance:.3g} nm of each other or of the "
+        f"network, instead of {shapes.request.gap_nm:g} nm: there is no room to part them. Lower "
+        "the crystal fraction, the caps or the gap (crystal_gap_nm), or use another seed."
+    )
