@@ -13,12 +13,15 @@ from ngcfem.constitutive.kinematics import (
     small_strain_kernel,
 )
 from ngcfem.constitutive.law import Law
+from ngcfem.constitutive.mohr_coulomb import MohrCoulomb
 from ngcfem.constitutive.parameters import LAW_PARAMETERS, resolve_parameters
 from ngcfem.constitutive.plasticity import EQUIVALENT_PLASTIC_STRAIN, J2, DruckerPrager
 from ngcfem.constitutive.xla import jax, jnp, keep_compiled_code
 from ngcfem.quantities import FloatArray, Int32Array, Kinematics
 
-LAWS: Mapping[str, Law] = {law.name: law for law in (IsotropicElastic(), J2(), DruckerPrager())}
+LAWS: Mapping[str, Law] = {
+    law.name: law for law in (IsotropicElastic(), J2(), DruckerPrager(), MohrCoulomb())
+}
 
 DEFAULT_CHUNK_SIZE = 4096
 """Points whose data fit into the second-level cache; smaller pays overhead, larger misses."""

@@ -5,79 +5,14 @@ Free of any numerical library, so that a case file can be validated on any machi
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from ngcfem.constitutive.mohr_coulomb_parameters import (
+    MOHR_COULOMB,
+    mohr_coulomb_conditions,
+    mohr_coulomb_softens,
+)
+from ngcfem.constitutive.parameter_specification import ParameterFinding, ParameterSpec
 from ngcfem.constitutive.strength import minimum_hardening_slope, shear_and_bulk_modulus
-
-ParameterFinding = tuple[str, str, str, str]
-
-
-@dataclass(frozen=True)
-class ParameterSpec:
-    """One parameter of a law.
-
-    Parameters
-    ----------
-    name : str
-        Key in a case file, with its unit where it has one.
-    unit : str
-        Unit; empty for a pure number.
-    description : str
-        What it means, in one phrase.
-    default : float or None
-        Value if left out; None makes it required.
-    minimum, maximum : float or None
-        Range.
-    exclusive_minimum, exclusive_maximum : bool
-        Whether the end of the range itself is refused.
-    reference : str
-        Where the meaning of the parameter is defined.
-    """
-
-    name: str
-    unit: str
-    description: str
-    default: float | None
-    minimum: float | None
-    maximum: float | None
-    exclusive_minimum: bool = False
-    exclusive_maximum: bool = False
-    reference: str = ""
-
-    @property
-    def allowed(self) -> str:
-        """The range in words, for a message."""
-        parts = []
-        if self.minimum is not None:
-            parts.append(f"{'>' if self.exclusive_minimum else '>='} {self.minimum:g}")
-        if self.maximum is not None:
-            parts.append(f"{'<' if self.exclusive_maximum else '<='} {self.maximum:g}")
-        return " and ".join(["a finite number", *parts])
-
-    def accepts(self, value: float) -> bool:
-        """Whether a value lies in the range.
-
-        Parameters
-        ----------
-        value : float
-            Value to look at.
-
-        Returns
-        -------
-        bool
-            False for a value outside the range and for one that is not finite.
-        """
-        if not math.isfinite(value):
-            return False
-        if self.minimum is not None and (
-            value <= self.minimum if self.exclusive_minimum else value < self.minimum
-        ):
-            return False
-        return not (
-            self.maximum is not None
-            and (value >= self.maximum if self.exclusive_maximum else value > self.maximum)
-        )
-
 
 _HENCKY = "Hencky (1928), Z. Tech. Phys. 9, 215"
 _DRUCKER_PRAGER = "Drucker and Prager (1952), Q. Appl. Math. 10, 157, doi 10.1090/qam/48291"
@@ -201,6 +136,7 @@ LAW_PARAMETERS: Mapping[str, tuple[ParameterSpec, ...]] = {
     "elastic": _ELASTIC,
     "j2": (*_ELASTIC, *_HARDENING),
     "drucker-prager": (*_ELASTIC, *_HARDENING, *_PRESSURE),
+    "mohr-coulomb": (*_ELASTIC, *MOHR_COULOMB),
 }
 
 SMALLEST_RATE_SENSITIVITY = 1e-4
@@ -254,6 +190,8 @@ def softens(law: str, values: Mapping[str, float]) -> bool:
         True if a mesh would decide the width of a band (there is no internal length).
     """
     names = {spec.name for spec in LAW_PARAMETERS[law]}
+    if "cohesion_softening_gpa" in names:
+        return mohr_coulomb_softens(resolve_parameters(law, values))
     if "softening_gpa" not in names:
         return False
     return minimum_hardening_slope(resolve_parameters(law, values)) < 0.0
@@ -321,6 +259,8 @@ def _unknown(
 def _cross_conditions(law: str, values: Mapping[str, float]) -> list[ParameterFinding]:
     resolved = resolve_parameters(law, values)
     findings: list[ParameterFinding] = []
+    if "cohesion_gpa" in resolved:
+        return mohr_coulomb_conditions(resolved, values)
     if "softening_gpa" in resolved:
         findings += _hardening_conditions(resolved, values)
     if "friction_coefficient" in resolved:

@@ -21,12 +21,22 @@ HARDENING = {
 }
 PRESSURE = {**HARDENING, "friction_coefficient": 0.2, "dilatancy": 0.1}
 RATE = {**PRESSURE, "rate_sensitivity": 0.02, "reference_rate_per_s": 1e-3}
+COULOMB = {
+    **ELASTIC,
+    "cohesion_gpa": 1.2,
+    "cohesion_softening_gpa": 0.15,
+    "softening_slip": 0.1,
+    "cohesion_hardening_gpa": 0.3,
+    "friction_coefficient": 0.2,
+    "dilatancy": 0.1,
+}
 
 MATERIALS = {
     "elastic": Material("grain", "elastic", ELASTIC),
     "j2": Material("grain", "j2", HARDENING),
     "drucker-prager": Material("grain", "drucker-prager", PRESSURE),
     "drucker-prager-rate": Material("grain", "drucker-prager", RATE),
+    "mohr-coulomb": Material("grain", "mohr-coulomb", COULOMB),
 }
 
 # One chunk size for every test: each (law, kinematics) pair is compiled once.
