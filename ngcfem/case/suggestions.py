@@ -7,8 +7,6 @@ from ngcfem.case.values import is_number
 
 _PLANNED: dict[str, str] = {
     "voxels": "voxel microstructures are not in this version",
-    "mohr-coulomb": "the Mohr-Coulomb law is not in this version; drucker-prager is the "
-    "pressure-sensitive law there is",
     "free-volume": "the free-volume law is not in this version",
     "crystal": "crystal plasticity is not in this version",
     "p2-nodal": "the nodal bulk term is not in this version",

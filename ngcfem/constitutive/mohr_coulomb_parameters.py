@@ -133,7 +133,7 @@ def mohr_coulomb_conditions(
     -----
     A point has a unique stress if its shear resistance falls slower than flow relaxes the resolved
     shear. That is slowest where two pairs share the flow evenly (uniaxial compression or tension):
-    3 G cos^2(phi) per slip x of a system while N grows by 4 x. The rate factor scales the softening;
+    3 G cos^2(phi) per slip x of a system while N grows by 4 x. The rate factor scales softening;
     a factor of 2 is 2^(1/m) times the reference rate.
     """
     findings: list[ParameterFinding] = []

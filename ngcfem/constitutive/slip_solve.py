@@ -1,4 +1,4 @@
-"""Three coupled power-law slip equations inside a law: a Newton iteration that does not get lost."""
+"""Three coupled power-law slip equations inside a law, solved without ever running away."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from ngcfem.constitutive.xla import jax, jnp, lax
 
 Triple = tuple[Scalar, Scalar, Scalar]
 Balance = Callable[[Triple, Any, Scalar | float], tuple[Triple, Triple]]
-"""``balance(slips, arguments, load)`` gives the driving stress and the resistance of each system."""
+"""``balance(slips, arguments, load)``: driving stress and resistance of each system."""
 
 NEGLIGIBLE_SLIP = 1e-20
 """Slip of a step that no strain in double precision can show."""
@@ -110,8 +110,8 @@ def solve_slips(balance: Balance, arguments: Any, law: SlipLaw) -> SlipSolution:
        leaves alone slips as its stress says.
     3. Newton's method. Where a slip is to grow, the equation behaves like exp(k z) with an exponent
        k between m (stiff, nothing flows yet) and 1 (slip relaxes the stress); the step of z is
-       dz / (1 + k dz / 2), close to ln(1 + k dz) / k; dz < 0 is safe. Slips that would turn the driving
-       stress of the first system around are scaled back.
+       dz / (1 + k dz / 2), close to ln(1 + k dz) / k; dz < 0 is safe. Slips that would turn the
+       driving stress of the first system around are scaled back.
     4. Points that need more than 16 iterations are those that a step of some ten per cent takes
        beside the apex, where all three systems act and the equations are nearly dependent. They are
        solved again by continuation: the load of the step is applied in levels, each from the

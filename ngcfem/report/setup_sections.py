@@ -35,6 +35,7 @@ _LAWS = {
     "elastic": "elastic (Hencky)",
     "j2": "J2 plasticity with hardening and softening",
     "drucker-prager": "Drucker-Prager plasticity",
+    "mohr-coulomb": "Mohr-Coulomb slip with corners",
 }
 _REGIONS = {
     "grain": "amorphous matrix grains",
