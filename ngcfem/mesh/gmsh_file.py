@@ -12,25 +12,40 @@ from ngcfem.mesh.gmsh_session import gmsh_session
 from ngcfem.quantities import FloatArray, IntArray
 
 SUPPORTED_VERSIONS = ("2.2", "4.1")
-_TETRAHEDRON_TYPES = {4: 4, 11: 10}
+_PLANE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class _Simplices:
+    """What the cells of a dimension are called, and how many nodes Gmsh's types of them have."""
+
+    name: str
+    body: str
+    nodes_of_type: dict[int, int]
+
+
+_SIMPLICES = {
+    2: _Simplices("triangles", "surface", {2: 3, 9: 6}),
+    3: _Simplices("tetrahedra", "volume", {4: 4, 11: 10}),
+}
 
 
 @dataclass(frozen=True, eq=False)
-class TetrahedraOfFile:
-    """Tetrahedra of a Gmsh file in the order of its volumes.
+class CellsOfFile:
+    """Tetrahedra, or triangles of a plane, of a Gmsh file in the order of its bodies.
 
     Parameters
     ----------
-    points : ndarray, shape (n, 3)
-        Positions of the nodes that tetrahedra use, in the unit of the file.
-    cells : ndarray of int, shape (m, 4) or (m, 10)
+    points : ndarray, shape (n, 3), in the plane (n, 2)
+        Positions of the nodes that cells use, in the unit of the file.
+    cells : ndarray of int, shape (m, 4) or (m, 10), in the plane (m, 3) or (m, 6)
         Node numbers in Gmsh order, oriented as in the file.
     volume : ndarray of int, shape (m,)
-        Tag of the elementary volume of each cell.
+        Tag of the elementary volume (in the plane, surface) of each cell.
     phase_of_volume : mapping of int to str
         Name of the physical group of each volume, ordered by the number of the group.
     loose_nodes : int
-        Nodes that no tetrahedron uses, apart from those of points and lines of a geometry.
+        Nodes that no cell uses, apart from those of points and lines of a geometry.
     """
 
     points: FloatArray
@@ -40,23 +55,25 @@ class TetrahedraOfFile:
     loose_nodes: int
 
 
-def read_tetrahedra(path: Path) -> TetrahedraOfFile:
-    """Read the tetrahedra of a Gmsh file.
+def read_cells(path: Path, dimension: int = 3) -> CellsOfFile:
+    """Read the tetrahedra of a Gmsh file, or the triangles of a plane one.
 
     Parameters
     ----------
     path : Path
         File of format 2.2 or 4.1, ASCII or binary.
+    dimension : int
+        3, or 2 for triangles in a plane z = const.
 
     Returns
     -------
-    TetrahedraOfFile
-        As the file has it; only volumes need physical groups.
+    CellsOfFile
+        As the file has it; only volumes (in the plane, surfaces) need physical groups.
 
     Raises
     ------
     InputError
-        If the file is missing or broken, holds other than tetrahedra, or a volume has no name.
+        If the file is missing or broken, holds other than such cells, or a body has no name.
     """
     _check_header(path)
     with gmsh_session("file"):
@@ -74,10 +91,10 @@ def read_tetrahedra(path: Path) -> TetrahedraOfFile:
                     )
                 ]
             ) from error
-        findings = [*_element_findings(path), *_name_findings(path)]
+        findings = [*_element_findings(path, dimension), *_name_findings(path, dimension)]
         if findings:
             raise InputError(findings)
-        return _take_tetrahedra()
+        return _take_cells(path, dimension)
 
 
 def _check_header(path: Path) -> None:
@@ -110,10 +127,28 @@ def _check_header(path: Path) -> None:
         raise refuse(f"format {version}", "gmsh old.msh -save -format msh41 -o new.msh")
 
 
-def _element_findings(path: Path) -> Iterator[Finding]:
-    types = [int(t) for t in gmsh.model.mesh.getElementTypes(3)]
-    allowed = "volumes of 4-node, or all of 10-node, tetrahedra"
-    if not types:
+def _element_findings(path: Path, dimension: int) -> Iterator[Finding]:
+    kind = _SIMPLICES[dimension]
+    types = [int(t) for t in gmsh.model.mesh.getElementTypes(dimension)]
+    few, many = kind.nodes_of_type.values()
+    allowed = f"{kind.body}s of {few}-node, or all of {many}-node, {kind.name}"
+    if dimension == 2 and len(gmsh.model.mesh.getElementTypes(3)):
+        yield Finding(
+            file=str(path),
+            key="elements",
+            found="volume elements",
+            allowed="a plane mesh of triangles alone, as the dimension is 2",
+            remedy="set dimension = 3 under [microstructure], or give a plane mesh",
+        )
+    elif dimension == 2 and not types:
+        yield Finding(
+            file=str(path),
+            key="elements",
+            found="no surface elements",
+            allowed=allowed,
+            remedy="mesh in two dimensions and name the surfaces by physical groups",
+        )
+    elif not types:
         yield Finding(
             file=str(path),
             key="elements",
@@ -122,7 +157,7 @@ def _element_findings(path: Path) -> Iterator[Finding]:
             remedy="mesh in three dimensions; with physical groups on surfaces only, Gmsh saves no "
             "volumes: name the volumes too",
         )
-    elif len(types) > 1 or types[0] not in _TETRAHEDRON_TYPES:
+    elif len(types) > 1 or types[0] not in kind.nodes_of_type:
         names = []
         for element_type in types:
             tags, _ = gmsh.model.mesh.getElementsByType(element_type)
@@ -133,23 +168,24 @@ def _element_findings(path: Path) -> Iterator[Finding]:
             key="elements",
             found=", ".join(names),
             allowed=allowed,
-            remedy="mesh with tetrahedra only (no recombination, no extruded layers of prisms), "
+            remedy=f"mesh with {kind.name} only (no recombination, no extruded layers of prisms), "
             "all of one order",
         )
 
 
-def _filled_volumes() -> list[int]:
+def _filled_bodies(dimension: int) -> list[int]:
     return [
         tag
-        for dimension, tag in gmsh.model.getEntities(3)
+        for _, tag in gmsh.model.getEntities(dimension)
         if len(gmsh.model.mesh.getElements(dimension, tag)[0])
     ]
 
 
-def _name_findings(path: Path) -> Iterator[Finding]:
-    for tag in _filled_volumes():
-        groups = [int(g) for g in gmsh.model.getPhysicalGroupsForEntity(3, tag)]
-        names = [gmsh.model.getPhysicalName(3, group) for group in groups]
+def _name_findings(path: Path, dimension: int) -> Iterator[Finding]:
+    body = _SIMPLICES[dimension].body
+    for tag in _filled_bodies(dimension):
+        groups = [int(g) for g in gmsh.model.getPhysicalGroupsForEntity(dimension, tag)]
+        names = [gmsh.model.getPhysicalName(dimension, group) for group in groups]
         if len(groups) == 1 and names[0]:
             continue
         if not groups:
@@ -160,43 +196,61 @@ def _name_findings(path: Path) -> Iterator[Finding]:
             found = f"physical group {groups[0]} without a name"
         yield Finding(
             file=str(path),
-            key=f"volume {tag}",
+            key=f"{body} {tag}",
             found=found,
             allowed="exactly one named physical group: the phase",
-            remedy='in Gmsh: Physical Volume("grain") = {...}, and save with format 2.2 or 4.1',
+            remedy=f'in Gmsh: Physical {body.title()}("grain") = {{...}}, and save with format '
+            "2.2 or 4.1",
         )
 
 
-def _take_tetrahedra() -> TetrahedraOfFile:
+def _take_cells(path: Path, dimension: int) -> CellsOfFile:
     tags, coordinates, _ = gmsh.model.mesh.getNodes()
     tags = np.asarray(tags, dtype=np.int64)
     points = np.asarray(coordinates, dtype=float).reshape(-1, 3)
-    element_type = int(gmsh.model.mesh.getElementTypes(3)[0])
-    width = _TETRAHEDRON_TYPES[element_type]
+    element_type = int(gmsh.model.mesh.getElementTypes(dimension)[0])
+    width = _SIMPLICES[dimension].nodes_of_type[element_type]
     cells, volume = [], []
     group_of_volume = {}
-    for tag in _filled_volumes():
+    for tag in _filled_bodies(dimension):
         _, nodes = gmsh.model.mesh.getElementsByType(element_type, tag)
         cells.append(np.asarray(nodes, dtype=np.int64).reshape(-1, width))
         volume.append(np.full(len(cells[-1]), tag, dtype=np.int64))
-        group_of_volume[tag] = int(gmsh.model.getPhysicalGroupsForEntity(3, tag)[0])
+        group_of_volume[tag] = int(gmsh.model.getPhysicalGroupsForEntity(dimension, tag)[0])
     by_tag = np.concatenate(cells)
     used = np.unique(by_tag)
     order = np.argsort(tags, kind="stable")
     rows = order[np.searchsorted(tags[order], used)]
-    return TetrahedraOfFile(
-        points=points[rows],
+    return CellsOfFile(
+        points=points[rows] if dimension == 3 else _in_plane(points[rows], path),
         cells=np.searchsorted(used, by_tag),
         volume=np.concatenate(volume),
         phase_of_volume={
-            tag: gmsh.model.getPhysicalName(3, group)
+            tag: gmsh.model.getPhysicalName(dimension, group)
             for tag, group in sorted(group_of_volume.items(), key=lambda item: (item[1], item[0]))
         },
-        loose_nodes=_count_loose_nodes(tags, used),
+        loose_nodes=_count_loose_nodes(tags, used, dimension),
     )
 
 
-def _count_loose_nodes(tags: IntArray, used: IntArray) -> int:
+def _in_plane(points: FloatArray, path: Path) -> FloatArray:
+    height = float(np.ptp(points[:, 2]))
+    if height > _PLANE_TOLERANCE * float(np.ptp(points, axis=0).max()):
+        raise InputError(
+            [
+                Finding(
+                    file=str(path),
+                    key="nodes",
+                    found=f"z from {points[:, 2].min():g} to {points[:, 2].max():g}",
+                    allowed="all nodes in one plane z = const, as the dimension is 2",
+                    remedy="turn the mesh into the plane x-y",
+                )
+            ]
+        )
+    return np.ascontiguousarray(points[:, :2])
+
+
+def _count_loose_nodes(tags: IntArray, used: IntArray, dimension: int) -> int:
     # nodes of points and lines of a geometry (the centre of an arc) are left in many files
     construction = [
         np.asarray(nodes, dtype=np.int64)
@@ -204,7 +258,9 @@ def _count_loose_nodes(tags: IntArray, used: IntArray) -> int:
         for nodes in gmsh.model.mesh.getElements(dimension)[2]
     ]
     harmless = np.concatenate([used, *construction])
-    surface = [np.asarray(nodes, dtype=np.int64) for nodes in gmsh.model.mesh.getElements(2)[2]]
     loose = np.setdiff1d(tags, harmless)
+    if dimension == 2:
+        return len(loose)
+    surface = [np.asarray(nodes, dtype=np.int64) for nodes in gmsh.model.mesh.getElements(2)[2]]
     on_surface = np.setdiff1d(np.concatenate([*surface, loose[:0]]), used)
     return len(np.union1d(loose, on_surface))

@@ -8,14 +8,25 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ngcfem.errors import Finding, InputError
-from ngcfem.mesh.gmsh_file import TetrahedraOfFile, read_tetrahedra
+from ngcfem.mesh.gmsh_file import CellsOfFile, read_cells
 from ngcfem.mesh.pairing import check_quotient, identify_nodes
-from ngcfem.mesh.periodic_mesh import TETRAHEDRON_EDGES, PeriodicMesh, body_order
+from ngcfem.mesh.periodic_mesh import (
+    TETRAHEDRON_EDGES,
+    TRIANGLE_EDGES,
+    PeriodicMesh,
+    body_order,
+)
+from ngcfem.mesh.plane_quality import triangle_areas, triangle_node_jacobians
 from ngcfem.mesh.quality import cell_volumes, node_jacobians, tetrahedron_volumes
 from ngcfem.quantities import FloatArray, Int32Array, IntArray
 
 MESH_RECORD_VERSION = 1
-_MIRRORED = {4: [1, 0, 2, 3], 10: [1, 0, 2, 3, 4, 6, 5, 9, 8, 7]}
+_MIRRORED = {
+    3: [0, 2, 1],
+    4: [1, 0, 2, 3],
+    6: [0, 2, 1, 5, 4, 3],
+    10: [1, 0, 2, 3, 4, 6, 5, 9, 8, 7],
+}
 _FLAT = 1e-10
 
 
@@ -24,31 +35,35 @@ def read_mesh(
     length_unit_nm: float = 1.0,
     period_nm: FloatArray | None = None,
     periodic: bool = True,
+    dimension: int = 3,
 ) -> PeriodicMesh:
     """Read a user's Gmsh file.
 
     Parameters
     ----------
     path : str or Path
-        File of format 2.2 or 4.1, ASCII or binary, of 4-node or 10-node tetrahedra.
+        File of format 2.2 or 4.1, ASCII or binary, of 4-node or 10-node tetrahedra, in the plane of
+        3-node or 6-node triangles.
     length_unit_nm : float
         Length in nm of one unit of the file.
-    period_nm : ndarray, shape (3, 3), optional
+    period_nm : ndarray, shape (3, 3), in the plane (2, 2), optional
         Period vectors as rows in nm; the bounding box by default.
     periodic : bool
         Whether boundary nodes are to be paired; False for uniform-displacement boundaries.
+    dimension : int
+        3, or 2 for a plane mesh.
 
     Returns
     -------
     PeriodicMesh
-        Phases are the names of the physical groups of the volumes. Where a phase has several
-        volumes, the grain number is the tag of the volume; elsewhere it is -1.
+        Phases are the names of the physical groups of the volumes (in the plane, surfaces). Where
+        a phase has several volumes, the grain number is the tag of the volume; elsewhere it is -1.
 
     Raises
     ------
     InputError
-        With every finding: missing names, other elements than tetrahedra, loose or duplicate nodes,
-        flat or folded cells, boundary nodes that do not pair.
+        With every finding: missing names, other elements, loose or duplicate nodes, flat or folded
+        cells, boundary nodes that do not pair.
     RefusedError
         If the mesh is too coarse for the periodic topology.
 
@@ -57,7 +72,7 @@ def read_mesh(
     Cells of the wrong orientation are turned. Pairs of nodes are found by position alone.
     """
     path = Path(path)
-    found = read_tetrahedra(path)
+    found = read_cells(path, dimension)
     volumes, counts = np.unique(found.volume, return_counts=True)
     names = tuple(dict.fromkeys(found.phase_of_volume.values()))
     volumes_of_name = dict.fromkeys(names, 0)
@@ -115,13 +130,15 @@ def read_written_mesh(path: str | Path) -> PeriodicMesh:
         bodies = {
             int(b["tag"]): (names.index(b["phase"]), int(b["grain"])) for b in record["bodies"]
         }
-        lattice = np.array(record["lattice_nm"], dtype=float).reshape(3, 3)
+        lattice = np.array(record["lattice_nm"], dtype=float)
+        if lattice.shape not in ((3, 3), (2, 2)):
+            raise ValueError(f"lattice_nm of shape {lattice.shape}")
         periodic = bool(record["periodic"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             [Finding(str(record_path), "record", str(error), allowed, remedy)]
         ) from error
-    found = read_tetrahedra(path)
+    found = read_cells(path, len(lattice))
     volumes = [int(v) for v in np.unique(found.volume)]
     if set(volumes) != set(bodies):
         raise InputError(
@@ -149,7 +166,7 @@ def read_written_mesh(path: str | Path) -> PeriodicMesh:
 
 
 def _checked_mesh(
-    found: TetrahedraOfFile,
+    found: CellsOfFile,
     path: Path,
     *,
     length_unit_nm: float,
@@ -186,23 +203,32 @@ def _checked_mesh(
 
 
 def _oriented(points: FloatArray, cells: IntArray) -> IntArray:
-    inverted = tetrahedron_volumes(points[cells[:, :4]]) < 0.0
+    inverted = _straight_sizes(points, cells) < 0.0
     turned = cells.copy()
     turned[inverted] = turned[inverted][:, _MIRRORED[cells.shape[1]]]
     return turned
 
 
+def _straight_sizes(points: FloatArray, cells: IntArray) -> FloatArray:
+    """Signed volumes, in the plane areas, of the cells with straight edges."""
+    if points.shape[1] == 2:
+        return triangle_areas(points, cells[:, :3])
+    return tetrahedron_volumes(points[cells[:, :4]])
+
+
 def _defects(
     points: FloatArray, cells: IntArray, loose_nodes: int, origin: str
 ) -> Iterator[Finding]:
+    plane = points.shape[1] == 2
+    one, many = ("triangle", "triangles") if plane else ("tetrahedron", "tetrahedra")
     if loose_nodes:
         yield Finding(
             file=origin,
             key="nodes",
-            found=f"{loose_nodes} nodes that belong to no tetrahedron",
-            allowed="nodes of tetrahedra (and of construction points and lines)",
-            remedy="mesh every volume; remove what is left over with Gmsh: Mesh.SaveAll = 0 and "
-            "named volumes, or meshio's remove_orphaned_nodes",
+            found=f"{loose_nodes} nodes that belong to no {one}",
+            allowed=f"nodes of {many} (and of construction points and lines)",
+            remedy="mesh every body; remove what is left over with Gmsh: Mesh.SaveAll = 0 and "
+            "named bodies, or meshio's remove_orphaned_nodes",
         )
     pairs = KDTree(points).query_pairs(1e-9 * np.ptp(points, axis=0).max(), output_type="ndarray")
     if len(pairs):
@@ -215,31 +241,35 @@ def _defects(
             remedy="fragment the bodies before meshing (Coherence; BooleanFragments), or remove "
             "duplicate nodes in Gmsh",
         )
-    edges = np.array(TETRAHEDRON_EDGES)
+    edges = np.array(TRIANGLE_EDGES if plane else TETRAHEDRON_EDGES)
     length = np.linalg.norm(points[cells[:, edges[:, 1]]] - points[cells[:, edges[:, 0]]], axis=2)
-    flat = tetrahedron_volumes(points[cells[:, :4]]) <= _FLAT * length.max(axis=1) ** 3
+    flat = _straight_sizes(points, cells) <= _FLAT * length.max(axis=1) ** points.shape[1]
     if flat.any():
         yield Finding(
             file=origin,
             key="cells",
-            found=f"{int(flat.sum())} tetrahedra of no volume",
-            allowed="tetrahedra with four vertices that are not in one plane",
+            found=f"{int(flat.sum())} {many} of no {'area' if plane else 'volume'}",
+            allowed=f"{many} with vertices that are not "
+            + ("on one line" if plane else "in one plane"),
             remedy="optimize the mesh in Gmsh (Mesh.Optimize, Netgen) or mesh again",
         )
-    elif cells.shape[1] == 10:
-        folded = int((node_jacobians(points, cells) <= 0.0).any(axis=1).sum())
+    elif cells.shape[1] in (6, 10):
+        jacobians = triangle_node_jacobians if plane else node_jacobians
+        folded = int((jacobians(points, cells) <= 0.0).any(axis=1).sum())
         if folded:
             yield Finding(
                 file=origin,
                 key="cells",
-                found=f"{folded} curved tetrahedra that are folded at a node",
+                found=f"{folded} curved {many} that are folded at a node",
                 allowed="a positive Jacobian at every node",
                 remedy="Gmsh: Mesh.HighOrderOptimize = 2, or a finer mesh at the curved surface",
             )
 
 
 def _check_filling(points: FloatArray, cells: IntArray, lattice: FloatArray, origin: str) -> None:
-    filled = float(cell_volumes(points, cells).sum())
+    plane = points.shape[1] == 2
+    sizes = triangle_areas(points, cells) if plane else cell_volumes(points, cells)
+    filled, unit = float(sizes.sum()), "nm^2" if plane else "nm^3"
     period = float(abs(np.linalg.det(lattice)))
     if abs(filled / period - 1.0) > 1e-6:
         raise InputError(
@@ -247,7 +277,7 @@ def _check_filling(points: FloatArray, cells: IntArray, lattice: FloatArray, ori
                 Finding(
                     file=origin,
                     key="period_nm",
-                    found=f"bodies of {filled:.9g} nm^3 in a period of {period:.9g} nm^3",
+                    found=f"bodies of {filled:.9g} {unit} in a period of {period:.9g} {unit}",
                     allowed="bodies that fill one period exactly once",
                     remedy="check period_nm and length_unit_nm; fill holes with a phase of their "
                     "own; remove bodies that overlap",

@@ -13,14 +13,15 @@ import numpy as np
 
 from ngcfem.mesh.gmsh_session import gmsh_session
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
-from ngcfem.mesh.quality import MeshQuality, mesh_quality
+from ngcfem.mesh.plane_quality import PlaneMeshQuality
+from ngcfem.mesh.quality import MeshQuality, measure_mesh
 from ngcfem.mesh.reading import MESH_RECORD_VERSION
 
 
 def write_mesh(
     mesh: PeriodicMesh,
     path: str | Path,
-    quality: MeshQuality | None = None,
+    quality: MeshQuality | PlaneMeshQuality | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a mesh as Gmsh 4.1 (binary, so that no digit is lost) and its record as JSON.
@@ -31,14 +32,15 @@ def write_mesh(
         The mesh.
     path : str or Path
         The ``.msh`` file; the record gets the same name with ``.json``.
-    quality : MeshQuality, optional
+    quality : MeshQuality or PlaneMeshQuality, optional
         Measured here if not given.
     origin : mapping, optional
         What made the mesh: plain numbers and text.
 
     Notes
     -----
-    1. One volume for each phase and grain, in a physical group with the name of the phase.
+    1. One volume (in the plane, surface) for each phase and grain, in a physical group with the
+       name of the phase.
     2. The record keeps what the format has no place for: the exact lattice, the grain numbers, the
        order of the phases, hashes and quality.
     3. Both files are written whole or not at all.
@@ -77,7 +79,7 @@ def write_mesh(
             }
             for k, (phase, grain) in enumerate(bodies.tolist())
         ],
-        "quality": asdict(quality or mesh_quality(mesh)),
+        "quality": asdict(quality or measure_mesh(mesh)),
     }
     record_path = path.with_suffix(".json")
     temporary = record_path.with_name(f".{record_path.name}.{os.getpid()}")
@@ -90,12 +92,15 @@ def write_mesh(
 
 
 def _write_gmsh(mesh: PeriodicMesh, bodies: list[list[int]], body: np.ndarray, path: Path) -> None:
-    element_type = 4 if mesh.order == 1 else 11
+    dimension = mesh.dimension
+    element_type = {(3, 1): 4, (3, 2): 11, (2, 1): 2, (2, 2): 9}[dimension, mesh.order]
+    points = np.zeros((len(mesh.points), 3))
+    points[:, :dimension] = mesh.points
     with gmsh_session("write", {"Mesh.Binary": 1, "Mesh.ElementOrder": mesh.order}):
         for k in range(len(bodies)):
-            gmsh.model.addDiscreteEntity(3, k + 1)
+            gmsh.model.addDiscreteEntity(dimension, k + 1)
         tags = np.arange(1, len(mesh.points) + 1)
-        gmsh.model.mesh.addNodes(3, 1, tags.tolist(), mesh.points.ravel().tolist())
+        gmsh.model.mesh.addNodes(dimension, 1, tags.tolist(), points.ravel().tolist())
         first = 1
         for k in range(len(bodies)):
             nodes = mesh.cells[body == k] + 1
@@ -107,7 +112,7 @@ def _write_gmsh(mesh: PeriodicMesh, bodies: list[list[int]], body: np.ndarray, p
         for index, name in enumerate(mesh.phase_names):
             members = [k + 1 for k, (phase, _) in enumerate(bodies) if phase == index]
             if members:
-                gmsh.model.addPhysicalGroup(3, members, index + 1, name)
+                gmsh.model.addPhysicalGroup(dimension, members, index + 1, name)
         gmsh.write(str(path))
 
 
