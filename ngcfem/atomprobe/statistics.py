@@ -3,52 +3,15 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from ngcfem.atomprobe.statistics_sections import (
-    AtomicVolumes,
-    Composition,
-    Crystals,
-    Grains,
-    Interface,
-    Quantity,
-    Resolution,
-    ScRich,
-    Source,
-    State,
-    StatisticsSection,
-    VolumeFractions,
-)
+from ngcfem.atomprobe.statistics_contradictions import contradictions
+from ngcfem.atomprobe.statistics_sections import Quantity, StatisticsFile
 from ngcfem.errors import Finding, InputError
 
 STATISTICS_SCHEMA_VERSION = 1
-_COMPOSITION_CLOSURE_AT_PERCENT = 0.5
-_FRACTION_CLOSURE = 0.02
-
-
-class StatisticsFile(StatisticsSection):
-    """The statistics file."""
-
-    schema_version: Literal[1] = Field(description="Version of this schema.")
-    title: str = Field(description="Name of the material and state.")
-    notes: list[str] = Field(default_factory=list, description="Remarks on the whole.")
-    composition: Composition = Field(description="Compositions.")
-    atomic_volumes: AtomicVolumes = Field(description="Volume per atom.")
-    volume_fractions: VolumeFractions | None = Field(
-        default=None, description="Volume fractions of the regions."
-    )
-    grains: Grains | None = Field(default=None, description="Glassy grains.")
-    interface: Interface | None = Field(default=None, description="Network between the grains.")
-    crystals: Crystals | None = Field(default=None, description="Nanocrystals.")
-    sc_rich: ScRich | None = Field(default=None, description="Sc-rich regions.")
-    source: Source | None = Field(default=None, description="Data set behind measured numbers.")
-    resolution: Resolution | None = Field(
-        default=None, description="What the reconstruction can resolve."
-    )
-    state: State | None = Field(default=None, description="Deformation of the material measured.")
-
 
 _AT_PERCENT = ("at%", 0.0, 100.0)
 _SHARE = ("1", 0.0, 1.0)
@@ -69,7 +32,11 @@ _ALLOWED: dict[str, tuple[str, float | None, float | None]] = {
     "crystals.diameter_mean": _LENGTH,
     "crystals.diameter_variation": _SHARE,
     "crystals.number_density": ("nm^-3", 0.0, None),
-    "crystals.aspect_ratio": ("1", 0.0, None),
+    "crystals.aspect_ratio": ("1", 1.0, None),
+    "crystals.aspect_ratio_variation": _SHARE,
+    "crystals.orientation.spread": ("deg", 0.0, 90.0),
+    "crystals.minimum_gap": _LENGTH,
+    "crystals.interface_contact_share": _SHARE,
     "crystals.sphericity": _SHARE,
     "crystals.nearest_neighbour_distance": _LENGTH,
     "crystals.surface_distance": ("nm", None, None),
@@ -88,7 +55,8 @@ _ALLOWED: dict[str, tuple[str, float | None, float | None]] = {
 }
 _MAY_BE_ZERO = ("composition", "volume_fractions", "grains.diameter_variation")
 _MAY_BE_ZERO += ("crystals.diameter_variation", "crystals.contact_fraction", "grains.anisotropy")
-_MAY_BE_ZERO += ("sc_rich.share_of_crystals",)
+_MAY_BE_ZERO += ("sc_rich.share_of_crystals", "crystals.aspect_ratio_variation")
+_MAY_BE_ZERO += ("crystals.orientation.spread", "crystals.interface_contact_share")
 
 
 def quantities_of(statistics: StatisticsFile) -> dict[str, Quantity]:
@@ -198,7 +166,7 @@ def statistics_from_mapping(document: Mapping[str, Any], origin: str) -> Statist
         statistics = StatisticsFile.model_validate_json(json.dumps(document))
     except ValidationError as error:
         raise InputError([_finding(origin, dict(entry)) for entry in error.errors()]) from error
-    findings = list(_inconsistencies(statistics, origin))
+    findings = [*_inconsistencies(statistics, origin), *contradictions(statistics, origin)]
     if findings:
         raise InputError(findings)
     return statistics
@@ -238,45 +206,6 @@ def _inconsistencies(statistics: StatisticsFile, file: str) -> Iterator[Finding]
             bounds += [] if high is None else [f"at most {high:g}"]
             yield Finding(
                 file, f"{key}.value", f"{quantity.value:g}", ", ".join(bounds), "correct the value"
-            )
-    for region in Composition.model_fields:
-        composition = getattr(statistics.composition, region)
-        if composition is None:
-            continue
-        total = sum(composition.at_percent().values())
-        if abs(total - 100.0) > _COMPOSITION_CLOSURE_AT_PERCENT:
-            yield Finding(
-                file,
-                f"composition.{region}",
-                f"elements that add up to {total:g} at%",
-                f"100 within {_COMPOSITION_CLOSURE_AT_PERCENT:g} at%",
-                "correct the composition",
-            )
-        if composition.H is not None and statistics.atomic_volumes.H is None:
-            yield Finding(
-                file,
-                "atomic_volumes.H",
-                "nothing",
-                f"an atomic volume, as composition.{region} holds H",
-                "add the key",
-            )
-    if statistics.volume_fractions is not None:
-        given = [
-            fraction.value
-            for fraction in (
-                getattr(statistics.volume_fractions, name) for name in VolumeFractions.model_fields
-            )
-            if fraction is not None
-        ]
-        complete = len(given) == len(VolumeFractions.model_fields)
-        total = sum(given)
-        if total > 1.0 + _FRACTION_CLOSURE or (complete and total < 1.0 - _FRACTION_CLOSURE):
-            yield Finding(
-                file,
-                "volume_fractions",
-                f"fractions that add up to {total:g}",
-                f"1 within {_FRACTION_CLOSURE:g} (less where some are not given)",
-                "correct the fractions",
             )
 
 

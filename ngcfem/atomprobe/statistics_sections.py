@@ -1,5 +1,7 @@
 """Sections of the statistics file, made of quantities with unit, interval and provenance."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ngcfem.quantities import Provenance
@@ -63,6 +65,54 @@ class Quantity(StatisticsSection):
         return self
 
 
+class Samples(StatisticsSection):
+    """Measured values one by one, and where they come from.
+
+    Parameters
+    ----------
+    values : list of float
+        The values.
+    unit : str
+        Unit; each key of the file allows one.
+    method : str
+        How they were found.
+    provenance : str
+        measured, paper, literature, assumed, calibrated or synthetic.
+    reference : str
+        Source; needed for the provenances paper and literature.
+    """
+
+    values: list[float] = Field(min_length=1, description="The values, in any order.")
+    unit: str = Field(description="Unit; each key allows one.")
+    method: str = Field(default="", description="How the values were found.")
+    provenance: Provenance = Field(description="Where the values come from.")
+    reference: str = Field(
+        default="", description="Source; needed for the provenances paper and literature."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Samples":
+        if self.provenance in ("paper", "literature") and not self.reference:
+            raise ValueError(f"provenance {self.provenance} needs a reference")
+        return self
+
+
+class Orientation(StatisticsSection):
+    """Directions of the main axes of the crystals: of the long axis, or of the normal of a disc."""
+
+    kind: Literal["random", "fibre"] = Field(
+        description="random: all directions alike; fibre: around one axis."
+    )
+    axis: tuple[float, float, float] | None = Field(
+        default=None, description="Axis of the fibre in the frame of the cell, of any length."
+    )
+    spread: Quantity | None = Field(
+        default=None,
+        description="Width s of the fibre in degrees: the angle a from its axis has the density "
+        "sin(a) exp(-a^2 / 2 s^2); 0 if not given.",
+    )
+
+
 class RegionComposition(StatisticsSection):
     """Composition of one region in atomic percent."""
 
@@ -112,15 +162,32 @@ class VolumeFractions(StatisticsSection):
 class Crystals(StatisticsSection):
     """Size and place of the crystals."""
 
-    diameter_mean: Quantity = Field(description="Arithmetic mean of the equivalent diameter, nm.")
-    diameter_variation: Quantity = Field(
-        description="Standard deviation of the diameter over its mean."
+    diameter_mean: Quantity | None = Field(
+        default=None,
+        description="Arithmetic mean of the equivalent diameter, nm; of a lognormal distribution.",
+    )
+    diameter_variation: Quantity | None = Field(
+        default=None, description="Standard deviation of the diameter over its mean."
+    )
+    diameter_samples: Samples | None = Field(
+        default=None,
+        description="Equivalent diameters one by one, nm, instead of their mean and variation.",
     )
     number_density: Quantity | None = Field(
         default=None, description="Crystals per volume, nm^-3, corrected for edges and recall."
     )
     aspect_ratio: Quantity | None = Field(
         default=None, description="Mean ratio of the longest to the shortest axis."
+    )
+    aspect_ratio_variation: Quantity | None = Field(
+        default=None, description="Standard deviation of that ratio over its mean."
+    )
+    shape: Literal["prolate", "oblate"] | None = Field(
+        default=None,
+        description="Ellipsoids with an aspect ratio: needles (prolate, the default) or discs.",
+    )
+    orientation: Orientation | None = Field(
+        default=None, description="Directions of ellipsoids; random if not given."
     )
     sphericity: Quantity | None = Field(default=None, description="Mean sphericity.")
     nearest_neighbour_distance: Quantity | None = Field(
@@ -130,8 +197,15 @@ class Crystals(StatisticsSection):
         default=None,
         description="Mean distance to the nearest surface, nm; negative where they overlap.",
     )
+    minimum_gap: Quantity | None = Field(
+        default=None,
+        description="Smallest distance between crystals or caps, and from the network, nm.",
+    )
     contact_fraction: Quantity | None = Field(
         default=None, description="Share of the crystals that touch another one."
+    )
+    interface_contact_share: Quantity | None = Field(
+        default=None, description="Share of the crystals, by number, that touch the network."
     )
 
 
@@ -141,7 +215,10 @@ class ScRich(StatisticsSection):
     share_of_crystals: Quantity = Field(
         description="Share of the crystals, by number, that carry a Sc-rich cap."
     )
-    thickness: Quantity = Field(description="Radial thickness of a cap, nm.")
+    thickness: Quantity | None = Field(
+        default=None,
+        description="Radial thickness of a cap, nm; follows from the radius if not given.",
+    )
     contact_half_angle: Quantity = Field(
         description="Polar angle of the rim of a cap from the centre of its crystal, degrees."
     )
@@ -221,3 +298,25 @@ class State(StatisticsSection):
     """Deformation of the material the statistics were taken from."""
 
     true_strain: Quantity = Field(description="True strain; negative in compression.")
+
+
+class StatisticsFile(StatisticsSection):
+    """The statistics file."""
+
+    schema_version: Literal[1] = Field(description="Version of this schema.")
+    title: str = Field(description="Name of the material and state.")
+    notes: list[str] = Field(default_factory=list, description="Remarks on the whole.")
+    composition: Composition = Field(description="Compositions.")
+    atomic_volumes: AtomicVolumes = Field(description="Volume per atom.")
+    volume_fractions: VolumeFractions | None = Field(
+        default=None, description="Volume fractions of the regions."
+    )
+    grains: Grains | None = Field(default=None, description="Glassy grains.")
+    interface: Interface | None = Field(default=None, description="Network between the grains.")
+    crystals: Crystals | None = Field(default=None, description="Nanocrystals.")
+    sc_rich: ScRich | None = Field(default=None, description="Sc-rich regions.")
+    source: Source | None = Field(default=None, description="Data set behind measured numbers.")
+    resolution: Resolution | None = Field(
+        default=None, description="What the reconstruction can resolve."
+    )
+    state: State | None = Field(default=None, description="Deformation of the material measured.")

@@ -3,21 +3,29 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ngcfem.atomprobe.statistics import StatisticsFile, quantities_of
-from ngcfem.atomprobe.statistics_sections import Composition
+from ngcfem.atomprobe.statistics_derived import (
+    cap_thickness_nm,
+    crystal_fraction,
+    diameter_moments_nm,
+)
+from ngcfem.atomprobe.statistics_sections import Composition, Quantity, Samples
 from ngcfem.errors import Finding, InputError
 
-_NEEDED = {
-    "grain_diameter_nm": "grains.equivalent_diameter",
-    "grain_diameter_variation": "grains.diameter_variation",
-    "interface_thickness_nm": "interface.thickness",
-    "crystal_diameter_nm": "crystals.diameter_mean",
-    "crystal_diameter_variation": "crystals.diameter_variation",
-    "crystal_fraction": "volume_fractions.nanocrystal",
-    "capped_share": "sc_rich.share_of_crystals",
-    "cap_thickness_nm": "sc_rich.thickness",
-    "cap_half_angle_deg": "sc_rich.contact_half_angle",
+_NEEDED: dict[str, str | None] = {
+    "grains.equivalent_diameter": None,
+    "grains.diameter_variation": None,
+    "interface.thickness": None,
+    "crystals.diameter_mean": "crystals.diameter_samples",
+    "crystals.diameter_variation": "crystals.diameter_samples",
+    "volume_fractions.nanocrystal": "crystals.number_density",
+    "sc_rich.share_of_crystals": None,
+    "sc_rich.thickness": "sc_rich.radius",
+    "sc_rich.contact_half_angle": None,
 }
+"""What the geometry needs, and what may stand in its place."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,25 @@ class CompositeStatistics:
         Radial thickness of a cap.
     cap_half_angle_deg : float
         Polar angle of the rim of a cap, seen from the centre of the crystal.
+    crystal_diameter_samples_nm : tuple of float
+        Diameters whose distribution the crystals have; empty for a lognormal distribution.
+    crystal_aspect_ratio : float
+        Mean ratio of the longest to the shortest axis of the crystals; 1 for spheres.
+    crystal_aspect_ratio_variation : float
+        Standard deviation of that ratio over its mean.
+    crystal_shape : {"prolate", "oblate"}
+        Needles or discs.
+    crystal_axis : tuple of float, or None
+        Unit vector around which the main axes of the crystals lie, in the frame of the cell; None
+        for random directions.
+    crystal_axis_spread_deg : float
+        Width of the fibre around it.
+    crystal_gap_nm : float or None
+        Smallest distance between crystals or caps, and from the network, if the file tells.
+    interface_contact_share : float or None
+        Share of the crystals, by number, that touch the network; None for no target.
+    nearest_neighbour_distance_nm : float or None
+        Mean distance to the nearest centre; None for no target.
     compositions_at_percent : mapping of str to mapping of str to float
         Atomic percent of each element, by phase name and for ``bulk``.
     atomic_volumes_nm3 : mapping of str to float
@@ -90,6 +117,15 @@ class CompositeStatistics:
     capped_share: float
     cap_thickness_nm: float
     cap_half_angle_deg: float
+    crystal_diameter_samples_nm: tuple[float, ...] = ()
+    crystal_aspect_ratio: float = 1.0
+    crystal_aspect_ratio_variation: float = 0.0
+    crystal_shape: str = "prolate"
+    crystal_axis: tuple[float, float, float] | None = None
+    crystal_axis_spread_deg: float = 0.0
+    crystal_gap_nm: float | None = None
+    interface_contact_share: float | None = None
+    nearest_neighbour_distance_nm: float | None = None
     compositions_at_percent: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     atomic_volumes_nm3: Mapping[str, float] = field(default_factory=dict)
     records: tuple[StatisticRecord, ...] = ()
@@ -116,18 +152,22 @@ def composite_statistics(statistics: StatisticsFile, origin: str) -> CompositeSt
         Names every section or key that the geometry needs and the file has not.
     """
     quantities = quantities_of(statistics)
+    samples = None if statistics.crystals is None else statistics.crystals.diameter_samples
+    given = [*quantities, *(["crystals.diameter_samples"] if samples else [])]
     missing = [
         Finding(
             origin,
             key,
             "nothing",
             "a quantity: the geometry of the composite needs it",
-            "add the key (provenance = assumed, if nothing better is known)",
+            "add the key (provenance = assumed, if nothing better is known)"
+            + (f", or {other}" if other else ""),
         )
-        for key in _NEEDED.values()
-        if key not in quantities
+        for key, other in _NEEDED.items()
+        if key not in quantities and (other is None or other not in given)
     ]
-    if missing:
+    crystals, sc_rich = statistics.crystals, statistics.sc_rich
+    if missing or crystals is None or sc_rich is None:
         raise InputError(missing)
     compositions = {
         region: getattr(statistics.composition, region).at_percent()
@@ -139,14 +179,68 @@ def composite_statistics(statistics: StatisticsFile, origin: str) -> CompositeSt
         for key, quantity in quantities.items()
         if key.startswith("atomic_volumes.")
     }
+    moments = diameter_moments_nm(crystals)
+    fraction, thickness = crystal_fraction(statistics), cap_thickness_nm(sc_rich, crystals)
+    assert moments is not None
+    assert fraction is not None
+    assert thickness is not None
+    diameters = () if samples is None else tuple(samples.values)
+    orientation = crystals.orientation
+    axis = None if orientation is None else orientation.axis
+    spread = None if orientation is None else orientation.spread
+    variation = crystals.diameter_variation
     return CompositeStatistics(
-        **{name: quantities[key].value for name, key in _NEEDED.items()},
+        grain_diameter_nm=quantities["grains.equivalent_diameter"].value,
+        grain_diameter_variation=quantities["grains.diameter_variation"].value,
+        interface_thickness_nm=quantities["interface.thickness"].value,
+        crystal_diameter_nm=moments[0],
+        crystal_diameter_variation=(
+            float(np.std(diameters) / moments[0]) if variation is None else variation.value
+        ),
+        crystal_fraction=fraction,
+        capped_share=sc_rich.share_of_crystals.value,
+        cap_thickness_nm=thickness,
+        cap_half_angle_deg=sc_rich.contact_half_angle.value,
+        crystal_diameter_samples_nm=diameters,
+        crystal_aspect_ratio=_value(crystals.aspect_ratio, 1.0),
+        crystal_aspect_ratio_variation=_value(crystals.aspect_ratio_variation, 0.0),
+        crystal_shape=crystals.shape or "prolate",
+        crystal_axis=None if axis is None else _unit(axis),
+        crystal_axis_spread_deg=_value(spread, 0.0),
+        crystal_gap_nm=_value(crystals.minimum_gap, None),
+        interface_contact_share=_value(crystals.interface_contact_share, None),
+        nearest_neighbour_distance_nm=_value(crystals.nearest_neighbour_distance, None),
         compositions_at_percent=compositions,
         atomic_volumes_nm3=volumes,
-        records=tuple(
-            StatisticRecord(
-                key, q.value, q.unit, q.lo95, q.hi95, q.provenance, q.reference or q.method
-            )
-            for key, q in quantities.items()
+        records=(
+            *(
+                StatisticRecord(
+                    key, q.value, q.unit, q.lo95, q.hi95, q.provenance, q.reference or q.method
+                )
+                for key, q in quantities.items()
+            ),
+            *_sample_records(samples),
+        ),
+    )
+
+
+def _value[T](quantity: Quantity | None, missing: T) -> float | T:
+    return missing if quantity is None else quantity.value
+
+
+def _unit(axis: tuple[float, float, float]) -> tuple[float, float, float]:
+    x, y, z = (np.array(axis) / np.linalg.norm(axis)).tolist()
+    return x, y, z
+
+
+def _sample_records(samples: Samples | None) -> tuple[StatisticRecord, ...]:
+    """Mean of the samples, under their key."""
+    if samples is None:
+        return ()
+    source = samples.reference or samples.method or f"mean of {len(samples.values)} samples"
+    mean = float(np.mean(samples.values))
+    return (
+        StatisticRecord(
+            "crystals.diameter_samples", mean, samples.unit, None, None, samples.provenance, source
         ),
     )
