@@ -22,6 +22,10 @@ CAP_SPACINGS = 1.25
 CRYSTAL_SPACINGS = 1.2
 _VOLUME_STEPS = 12
 _COARSE_STEPS = 5
+_LARGEST_GROWTH = 0.4
+_HOPELESS = 0.2
+_REFINEMENTS = 2
+_FINER = 0.8
 _FLAT = 1e-6
 _SNAP_SHARES = (1.0, 0.7, 0.4)
 
@@ -125,6 +129,9 @@ def stuff_regions(
     4. Nodes around poor tetrahedra are moved, those of an interface along it
        (:func:`ngcfem.mesh.surface_relaxation.relax_torus_mesh`).
 
+    Where the phases do not come out, as in a network that the lattice does not resolve, the spacing
+    is made smaller by a fifth, twice at most.
+
     The tetrahedra of the lattice cannot be inverted by moves of these lengths, and the pieces lie
     inside them; should one come out flat, everything is repeated with shorter moves.
 
@@ -132,13 +139,30 @@ def stuff_regions(
     ----------
     Labelle, Shewchuk (2007), ACM Trans. Graph. 26, 57, doi 10.1145/1276377.1276448.
     """
-    lattice = torus_lattice(regions.lattice, spacing_nm)
+    spacing = spacing_nm
+    mesh, error = _fitted(regions, torus_lattice(regions.lattice, spacing))
+    for _ in range(_REFINEMENTS):
+        if error <= maximum_fraction_error or error > _HOPELESS:
+            break
+        spacing *= _FINER
+        mesh, error = _fitted(regions, torus_lattice(regions.lattice, spacing))
+    if error <= maximum_fraction_error:
+        return _unwrapped(mesh, regions)
+    raise RefusedError(
+        f"isosurface stuffing with a spacing of {mesh.spacing_nm:.3g} nm misses the volume "
+        f"of a phase by {100.0 * error:.2f} %, at most {100.0 * maximum_fraction_error:g} % "
+        "allowed. Use a smaller size_nm."
+    )
+
+
+def _fitted(regions: Regions, lattice: TorusLattice) -> tuple[TorusMesh, float]:
+    """Mesh whose phases come closest to their volumes, and the largest relative error."""
     edges = np.unique(np.concatenate([lattice.cells[:, pair] for pair in EDGES]), axis=0)
     goal = _phase_volumes(regions, regions.target_volumes_nm3)
     wanted = regions.target_volumes_nm3
     growth = np.zeros(len(wanted))
-    best: tuple[float, TorusMesh] | None = None
-    limit = 0.4 * spacing_nm * _level_per_nm(regions)
+    best: tuple[TorusMesh, float] | None = None
+    limit = _LARGEST_GROWTH * lattice.spacing_nm
     relaxing = False
     for step in range(_VOLUME_STEPS):
         grown = regions.grown(growth)
@@ -147,14 +171,16 @@ def stuff_regions(
             mesh = relax_torus_mesh(mesh, grown)
         volumes = np.bincount(mesh.region, weights=mesh.volumes(), minlength=len(wanted))
         error = float(np.abs(_phase_volumes(regions, volumes) / goal - 1.0).max())
-        if relaxing and (best is None or error < best[0]):
-            best = error, mesh
+        if best is None or (relaxing and error < best[1]):
+            best = mesh, error
         if error < FRACTION_TOLERANCE:
             if relaxing:
                 break
             relaxing = True
+            best = None
             continue
-        relaxing = relaxing or step >= _COARSE_STEPS
+        if step == _COARSE_STEPS:
+            relaxing, best = True, None
         missing = np.divide(
             wanted - volumes,
             regions.growth_areas,
@@ -162,18 +188,9 @@ def stuff_regions(
             where=regions.growth_areas > 0.0,
         )
         growth = np.clip(growth + np.clip(missing, -0.5 * limit, 0.5 * limit), -limit, limit)
-    if best is None or best[0] > maximum_fraction_error:
-        raise RefusedError(
-            f"isosurface stuffing with a spacing of {lattice.spacing_nm:.3g} nm misses the volume "
-            f"of a phase by {100.0 * (best[0] if best else 1.0):.2f} %, at most "
-            f"{100.0 * maximum_fraction_error:g} % allowed. Use a smaller size_nm."
-        )
-    return _unwrapped(best[1], regions)
-
-
-def _level_per_nm(regions: Regions) -> float:
-    """Change of level per nm at a surface: volume over area is a distance for distances only."""
-    return 1.0
+    if best is None:
+        raise RuntimeError("no mesh was made")
+    return best
 
 
 def _phase_volumes(regions: Regions, volumes: FloatArray) -> FloatArray:
