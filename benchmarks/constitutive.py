@@ -29,11 +29,30 @@ J2: Mapping[str, float] = {
 CONE: Mapping[str, float] = {**J2, "friction_coefficient": 0.05, "dilatancy": 0.02}
 RATE: Mapping[str, float] = {**CONE, "rate_sensitivity": 0.02}
 ELASTIC: Mapping[str, float] = {"youngs_modulus_gpa": 140.0, "poisson_ratio": 0.33}
+COULOMB: Mapping[str, float] = {
+    **ELASTIC,
+    "cohesion_gpa": 1.28,
+    "cohesion_softening_gpa": 0.1,
+    "softening_slip": 0.1,
+    "cohesion_hardening_gpa": 1.2,
+    "friction_coefficient": 0.05,
+    "dilatancy": 0.04,
+    "rate_sensitivity": 0.02,
+}
+FREE_VOLUME: Mapping[str, float] = {
+    **ELASTIC,
+    "reference_stress_gpa": 0.28,
+    "reference_rate_per_s": 1e3,
+    "initial_free_volume": 0.05,
+}
 CASES: tuple[tuple[str, str, Mapping[str, float]], ...] = (
     ("elastic", "elastic", ELASTIC),
     ("j2", "j2", J2),
     ("drucker-prager", "drucker-prager", CONE),
     ("drucker-prager, m = 0.02", "drucker-prager", RATE),
+    ("mohr-coulomb, m = 0.02", "mohr-coulomb", COULOMB),
+    ("mohr-coulomb, m = 0.005", "mohr-coulomb", {**COULOMB, "rate_sensitivity": 0.005}),
+    ("free-volume", "free-volume", FREE_VOLUME),
 )
 
 

@@ -16,10 +16,10 @@ from ngcfem.case.values import (
     Count,
     CountOrNone,
     Counts,
-    Matrix,
     Numbers,
     ParameterValue,
     PartialMatrix,
+    PeriodVectors,
     Positive,
     Section,
     SourcedValue,
@@ -31,7 +31,15 @@ from ngcfem.quantities import Axis, Boundary, Kinematics, PlatenContact
 
 LARGEST_SEED = 2**63 - 1
 LARGEST_ENSEMBLE = 1000
-Law = Literal["elastic", "j2", "drucker-prager", "mohr-coulomb"]
+Law = Literal[
+    "elastic",
+    "j2",
+    "drucker-prager",
+    "mohr-coulomb",
+    "free-volume",
+    "effective-temperature",
+    "free-volume-relaxation",
+]
 
 
 class StatisticsSection(Section):
@@ -53,7 +61,9 @@ class StatisticsSection(Section):
 
 
 class _MicrostructureSection(Section):
-    dimension: Literal[3] = Field(default=3, description="Space dimension; only 3 now.")
+    dimension: Literal[2, 3] = Field(
+        default=3, description="Space dimension; 2 is plane strain in the plane x-y."
+    )
 
 
 class CompositeSection(_MicrostructureSection):
@@ -62,9 +72,12 @@ class CompositeSection(_MicrostructureSection):
     n_grains: int = Field(
         default=8, ge=2, le=LARGEST_COUNT, description="Number of glassy grains in the cell."
     )
-    cell_aspect: tuple[Positive, Positive, Positive] = Field(
+    cell_aspect: tuple[Positive, ...] = Field(
         default=(1.0, 1.0, 1.0),
-        description="Relative edge lengths of the cell; an elongated one frustrates bands less.",
+        min_length=2,
+        max_length=3,
+        description="Relative edge lengths of the cell, as many as dimensions; an elongated one "
+        "frustrates bands less.",
     )
     n_realizations: int = Field(
         default=1,
@@ -97,7 +110,7 @@ class GlassSection(CompositeSection):
 
 
 class SphereSection(_MicrostructureSection):
-    """One sphere (phase inclusion) in the middle of a box (phase matrix)."""
+    """One sphere, in the plane a disc (phase inclusion), in the middle of a box (phase matrix)."""
 
     kind: Literal["sphere"] = Field(description="Kind of microstructure.")
     fraction: float = Field(gt=0.0, lt=1.0, description="Volume fraction of the sphere.")
@@ -174,7 +187,12 @@ class MeshSection(Section):
     length_unit_nm: Positive = Field(
         default=1.0, description="Length of one unit of the user's file in nm."
     )
-    period_nm: Matrix | None = Field(
+    pattern: Literal["crossed", "diagonal", "unstructured"] | None = Field(
+        default=None,
+        description="Triangles of a plane cell without grains: boxes cut by both diagonals "
+        "(default) or one, or no grid.",
+    )
+    period_nm: PeriodVectors | None = Field(
         default=None,
         description="Period vectors of the user's mesh as rows, in nm (default: bounding box).",
     )

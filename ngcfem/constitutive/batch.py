@@ -7,6 +7,11 @@ from functools import cache
 import numpy as np
 
 from ngcfem.constitutive.elasticity import IsotropicElastic
+from ngcfem.constitutive.free_volume import (
+    EffectiveTemperature,
+    FreeVolume,
+    FreeVolumeRelaxation,
+)
 from ngcfem.constitutive.kinematics import (
     PointUpdate,
     finite_strain_kernel,
@@ -20,7 +25,16 @@ from ngcfem.constitutive.xla import jax, jnp, keep_compiled_code
 from ngcfem.quantities import FloatArray, Int32Array, Kinematics
 
 LAWS: Mapping[str, Law] = {
-    law.name: law for law in (IsotropicElastic(), J2(), DruckerPrager(), MohrCoulomb())
+    law.name: law
+    for law in (
+        IsotropicElastic(),
+        J2(),
+        DruckerPrager(),
+        MohrCoulomb(),
+        FreeVolume(),
+        EffectiveTemperature(),
+        FreeVolumeRelaxation(),
+    )
 }
 
 DEFAULT_CHUNK_SIZE = 4096

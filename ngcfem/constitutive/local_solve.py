@@ -7,6 +7,7 @@ from ngcfem.constitutive.law import CONVERGED, LOCAL_ITERATION_FAILED, Scalar
 from ngcfem.constitutive.xla import jax, jnp, lax
 
 MAXIMUM_ITERATIONS = 60
+FREE_STEPS = 8
 
 
 class LocalSolution(NamedTuple):
@@ -28,6 +29,7 @@ class _Iterate(NamedTuple):
     lower: Scalar
     upper: Scalar
     root: Scalar
+    size: Scalar
     done: Scalar
     iterations: Scalar
 
@@ -65,7 +67,9 @@ def solve_decreasing(
     Notes
     -----
     1. Newton steps; one that leaves the bracket, or meets a slope that is not negative, is replaced
-       by a bisection. The bracket shrinks at every step, so the iteration cannot run away.
+       by a bisection, and so is one after a step that did not halve the residual, once a few free
+       steps are over: without that, Newton's method can go to and fro across a turn of the curve.
+       The bracket shrinks at every step, so the iteration cannot run away.
     2. The iteration sees its arguments without derivatives. One more Newton step with the slope
        frozen at the root and the arguments live follows: its value is the root and its first
        derivative is that of the implicit function theorem, -(dr/dx)^-1 dr/da.
@@ -86,17 +90,20 @@ def solve_decreasing(
         lower = jnp.where(value > 0.0, iterate.root, iterate.lower)
         upper = jnp.where(value > 0.0, iterate.upper, iterate.root)
         newton = iterate.root - value / jnp.where(slope < 0.0, slope, -1.0)
-        inside = (newton > lower) & (newton < upper) & (slope < 0.0)
-        done = jnp.abs(value) <= stop
+        size = jnp.abs(value)
+        halved = (size < 0.5 * iterate.size) | (iterate.iterations < FREE_STEPS)
+        inside = (newton > lower) & (newton < upper) & (slope < 0.0) & halved
+        done = size <= stop
         following = jnp.where(inside, newton, 0.5 * (lower + upper))
         root = jnp.where(done, iterate.root, following)
-        return _Iterate(lower, upper, root, done, iterate.iterations + 1)
+        return _Iterate(lower, upper, root, size, done, iterate.iterations + 1)
 
     zero = jnp.zeros_like(lax.stop_gradient(guess))
     start = _Iterate(
         lower=lax.stop_gradient(lower) + zero,
         upper=lax.stop_gradient(upper) + zero,
         root=lax.stop_gradient(guess) + zero,
+        size=zero + jnp.inf,
         done=jnp.logical_not(active),
         iterations=jnp.zeros_like(zero, dtype=jnp.int32),
     )

@@ -6,6 +6,7 @@ Free of any numerical library, so that a case file can be validated on any machi
 import math
 from collections.abc import Mapping
 
+from ngcfem.constitutive.free_volume_parameters import ACTIVATED_FLOW
 from ngcfem.constitutive.mohr_coulomb_parameters import (
     MOHR_COULOMB,
     mohr_coulomb_conditions,
@@ -137,6 +138,7 @@ LAW_PARAMETERS: Mapping[str, tuple[ParameterSpec, ...]] = {
     "j2": (*_ELASTIC, *_HARDENING),
     "drucker-prager": (*_ELASTIC, *_HARDENING, *_PRESSURE),
     "mohr-coulomb": (*_ELASTIC, *MOHR_COULOMB),
+    **{law: (*_ELASTIC, *own) for law, own in ACTIVATED_FLOW.items()},
 }
 
 SMALLEST_RATE_SENSITIVITY = 1e-4
@@ -190,6 +192,8 @@ def softens(law: str, values: Mapping[str, float]) -> bool:
         True if a mesh would decide the width of a band (there is no internal length).
     """
     names = {spec.name for spec in LAW_PARAMETERS[law]}
+    if "reference_stress_gpa" in names:
+        return True  # what flows makes its own flow easier
     if "cohesion_softening_gpa" in names:
         return mohr_coulomb_softens(resolve_parameters(law, values))
     if "softening_gpa" not in names:

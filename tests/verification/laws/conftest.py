@@ -21,6 +21,20 @@ HARDENING = {
 }
 PRESSURE = {**HARDENING, "friction_coefficient": 0.2, "dilatancy": 0.1}
 RATE = {**PRESSURE, "rate_sensitivity": 0.02, "reference_rate_per_s": 1e-3}
+ACTIVATED = {**ELASTIC, "reference_stress_gpa": 0.25, "reference_rate_per_s": 1e-4}
+FREE_VOLUME = {**ACTIVATED, "initial_free_volume": 0.05}
+TEMPERATURE = {
+    **ACTIVATED,
+    "initial_effective_temperature": 0.05,
+    "steady_effective_temperature": 0.07,
+    "effective_heat_capacity": 1.0,
+}
+RELAXATION = {
+    **FREE_VOLUME,
+    "creation_per_shear_strain": 0.05,
+    "relaxation_rate_per_s": 1e-4,
+    "pressure_annihilation_per_gpa_s": 1e-9,
+}
 COULOMB = {
     **ELASTIC,
     "cohesion_gpa": 1.2,
@@ -37,6 +51,9 @@ MATERIALS = {
     "drucker-prager": Material("grain", "drucker-prager", PRESSURE),
     "drucker-prager-rate": Material("grain", "drucker-prager", RATE),
     "mohr-coulomb": Material("grain", "mohr-coulomb", COULOMB),
+    "free-volume": Material("grain", "free-volume", FREE_VOLUME),
+    "effective-temperature": Material("grain", "effective-temperature", TEMPERATURE),
+    "free-volume-relaxation": Material("grain", "free-volume-relaxation", RELAXATION),
 }
 
 # One chunk size for every test: each (law, kinematics) pair is compiled once.

@@ -184,7 +184,12 @@ def test_zero_strain_gives_exactly_zero_stress(points):
     result = points.update(np.eye(3)[None].repeat(3, axis=0))
     assert np.all(result.status == 0)
     assert np.all(result.first_piola_kirchhoff_stress == 0.0)
-    np.testing.assert_array_equal(result.state, points.law.initial_state(3))
+    state, virgin = result.state, points.law.initial_state(3)
+    if points.material.law == "free-volume":
+        # At rest free volume is annihilated, and only lost.
+        assert np.all((state[:, -1] < 0.0) & (state[:, -1] > -1e-3))
+        state, virgin = state[:, :-1], virgin[:, :-1]
+    np.testing.assert_array_equal(state, virgin)
 
 
 def test_the_same_update_gives_the_same_answer_and_leaves_its_input(points, random_path):
