@@ -17,6 +17,7 @@ from ngcfem.case.sections import (
     LaminateSection,
     LoadSegmentSection,
     MixedLoad,
+    NanocompositeSection,
     SphereSection,
     UserMeshSection,
 )
@@ -171,6 +172,8 @@ def build_cell(case: Case) -> PeriodicCell | None:
         If chance gives no cell of these statistics.
     """
     micro = case.microstructure
+    if micro.dimension == 2 and not isinstance(micro, UserMeshSection):
+        return _build_plane_cell(case)
     match micro:
         case HomogeneousSection():
             return homogeneous_cell(micro.phase, micro.cell_nm)
@@ -188,6 +191,43 @@ def build_cell(case: Case) -> PeriodicCell | None:
     return generate_cell(
         micro.kind,
         statistics,
+        case.seed,
+        n_grains=micro.n_grains,
+        cell_aspect=micro.cell_aspect,
+        crystal_gap_nm=_crystal_gap(micro),
+        rotation_deg=_euler_angles(micro.rotation_deg),
+    )
+
+
+def _crystal_gap(micro: CompositeSection) -> float | None:
+    return micro.crystal_gap_nm if isinstance(micro, NanocompositeSection) else None
+
+
+def _euler_angles(
+    rotation: float | tuple[float, float, float] | Literal["random"] | None,
+) -> tuple[float, float, float] | Literal["random"] | None:
+    return (rotation, 0.0, 0.0) if isinstance(rotation, float) else rotation
+
+
+def _build_plane_cell(case: Case) -> PeriodicCell:
+    from ngcfem.microstructure.plane_generation import generate_plane_cell
+
+    micro = case.microstructure
+    match micro:
+        case HomogeneousSection():
+            return generate_plane_cell(micro.kind, phase=micro.phase, cell_nm=micro.cell_nm)
+        case LaminateSection():
+            layers = [Layer(layer.phase, layer.fraction) for layer in micro.layers]
+            return generate_plane_cell(
+                micro.kind, normal=micro.normal, layers=layers, cell_nm=micro.cell_nm
+            )
+        case SphereSection():
+            return generate_plane_cell(micro.kind, fraction=micro.fraction, cell_nm=micro.cell_nm)
+        case UserMeshSection():
+            raise ValueError("a user's mesh is its own geometry")
+    return generate_plane_cell(
+        micro.kind,
+        build_statistics(case),
         case.seed,
         n_grains=micro.n_grains,
         cell_aspect=micro.cell_aspect,
@@ -295,6 +335,7 @@ def build_recorded_mesh(
             interface_size_nm=case.mesh.interface_size_nm,
             crystal_surface_size_nm=case.mesh.crystal_surface_size_nm,
             grain_interior_size_nm=case.mesh.grain_interior_size_nm,
+            plane_pattern=case.mesh.pattern or "crossed",
         )
         made = generate_recorded_mesh(cell, case.mesh.size_nm, options, progress=progress)
         mesh, record = made.mesh, made.record.to_document()
@@ -313,6 +354,7 @@ def _read_user_mesh(case: Case) -> PeriodicMesh:
         length_unit_nm=case.mesh.length_unit_nm,
         period_nm=None if period is None else np.array(period, dtype=float),
         periodic=case.load.boundary == "periodic",
+        dimension=case.microstructure.dimension,
     )
     if case.mesh.order is not None and case.mesh.order != mesh.order:
         raise InputError(

@@ -17,8 +17,9 @@ from ngcfem.case.files import locate, missing_file
 from ngcfem.case.findings import shown
 from ngcfem.case.load_checks import check_load, check_load_of_cell, true_strains
 from ngcfem.case.materials import CasePhase
-from ngcfem.case.mesh_header import physical_volume_names
+from ngcfem.case.mesh_header import physical_body_names
 from ngcfem.case.petsc_options import check_petsc_options
+from ngcfem.case.plane_checks import check_dimension
 from ngcfem.case.sections import (
     CompareSection,
     CompositeSection,
@@ -34,7 +35,9 @@ from ngcfem.case.sections import (
     StatisticsSection,
     UniaxialStressLoad,
     UserMeshSection,
+    VoxelsSection,
 )
+from ngcfem.case.voxel_checks import check_voxels
 from ngcfem.constitutive.parameters import softens
 from ngcfem.errors import Finding, InputError
 from ngcfem.experiment.pillar_file import read_pillar_data
@@ -165,7 +168,8 @@ def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
             "1 for the kind glass: nothing in its cell is left to chance",
             "delete the line",
         )
-    if isinstance(micro, CompositeSection):
+    yield from check_dimension(micro, parts.mesh, parts.file, parts.given.get("microstructure", ()))
+    if isinstance(micro, CompositeSection) and micro.dimension == 3:
         elongation = max(micro.cell_aspect) / min(micro.cell_aspect)
         if elongation > LARGEST_ELONGATION:
             yield Finding(
@@ -176,7 +180,7 @@ def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
                 "cells have not been meshed",
                 "choose a less elongated cell",
             )
-    if isinstance(micro, SphereSection):
+    if isinstance(micro, SphereSection) and micro.dimension == 3:
         yield from _check_sphere(parts, micro)
     if isinstance(micro, LaminateSection):
         total = math.fsum(layer.fraction for layer in micro.layers)
@@ -191,6 +195,8 @@ def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
 
 
 def _check_sphere(parts: CaseParts, micro: SphereSection) -> Iterator[Finding]:
+    if isinstance(micro.cell_nm, tuple) and len(micro.cell_nm) != 3:
+        return  # reported with what else does not fit the dimension
     cell = np.broadcast_to(np.asarray(micro.cell_nm, dtype=float), (3,))
     diameter = (1.0 - MINIMUM_SPHERE_GAP) * cell.min()
     largest = float(math.pi / 6.0 * diameter**3 / cell.prod())
@@ -239,6 +245,9 @@ def _check_mesh(parts: CaseParts) -> Iterator[Finding]:
     if micro is None or mesh is None:
         return
     given = parts.given.get("mesh", ())
+    if isinstance(micro, VoxelsSection):
+        yield from check_voxels(micro, mesh, parts.file, parts.directory, given)
+        return
     if isinstance(micro, UserMeshSection):
         if mesh.file is None:
             yield Finding(
@@ -295,7 +304,7 @@ def _check_mesh(parts: CaseParts) -> Iterator[Finding]:
                 f"a local element size only for the kinds {', '.join(kinds)}",
                 "delete the line",
             )
-    for name in ("file", "length_unit_nm", "period_nm"):
+    for name in ("file", "length_unit_nm", "period_nm", "phases"):
         if name in given:
             yield Finding(
                 parts.file,
@@ -317,7 +326,11 @@ def _expected_phases(parts: CaseParts) -> tuple[str, ...] | None:
     if isinstance(micro, UserMeshSection):
         if parts.mesh is None or parts.mesh.file is None:
             return None
-        return physical_volume_names(locate(parts.directory, parts.mesh.file))
+        if parts.mesh.phases is not None:
+            return tuple(parts.mesh.phases)
+        return physical_body_names(locate(parts.directory, parts.mesh.file), micro.dimension)
+    if isinstance(micro, VoxelsSection):
+        return tuple(micro.phases)
     if isinstance(micro, SphereSection):
         return (MATRIX, INCLUSION)
     return phases_of_composite(micro.kind, parts.composite)

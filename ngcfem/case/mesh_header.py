@@ -7,13 +7,15 @@ _SECTION = re.compile(rb"\$PhysicalNames\s*\n(.*?)\$EndPhysicalNames", re.DOTALL
 _NAME = re.compile(r'^\s*(\d+)\s+(-?\d+)\s+"(.*)"\s*$')
 
 
-def physical_volume_names(path: Path) -> tuple[str, ...] | None:
-    """Names of the physical volumes of a .msh file.
+def physical_body_names(path: Path, dimension: int = 3) -> tuple[str, ...] | None:
+    """Names of the physical volumes of a .msh file, or of its surfaces for a plane mesh.
 
     Parameters
     ----------
     path : Path
         Gmsh file, format 2.2 or 4.1, ASCII or binary: the section of names is text in all of them.
+    dimension : int
+        3, or 2 for the names of surfaces.
 
     Returns
     -------
@@ -30,4 +32,4 @@ def physical_volume_names(path: Path) -> tuple[str, ...] | None:
         return None
     lines = section[1].decode("utf-8", errors="replace").splitlines()
     entries = [match for line in lines if (match := _NAME.match(line))]
-    return tuple(match[3] for match in entries if match[1] == "3") or None
+    return tuple(match[3] for match in entries if match[1] == str(dimension)) or None

@@ -16,11 +16,14 @@ from ngcfem.case.values import (
     Count,
     CountOrNone,
     Counts,
+    GroupsByPhase,
+    LabelsByPhase,
     Numbers,
     ParameterValue,
     PartialMatrix,
     PeriodVectors,
     Positive,
+    Rotation,
     Section,
     SourcedValue,
     is_number,
@@ -89,12 +92,22 @@ class CompositeSection(_MicrostructureSection):
         default=False,
         description="Accept a cell that misses targets of its statistics; the misses are reported.",
     )
+    rotation_deg: Rotation | None = Field(
+        default=None,
+        description="Turn of the cell: three Euler angles phi1, Phi, phi2 in degrees (Bunge: about "
+        "z, the new x, the new z), one angle in the plane, or random (from the seed).",
+    )
 
 
 class NanocompositeSection(CompositeSection):
     """Grains, interface network, nanocrystals and Sc-rich regions from statistics."""
 
     kind: Literal["nanocomposite"] = Field(description="Kind of microstructure.")
+    crystal_gap_nm: Positive | None = Field(
+        default=None,
+        description="Smallest distance between crystals or Sc-rich regions, and from the network, "
+        "in nm (default: crystals.minimum_gap of the statistics, else 0.45).",
+    )
 
 
 class NanoglassSection(CompositeSection):
@@ -147,6 +160,46 @@ class UserMeshSection(_MicrostructureSection):
     kind: Literal["mesh"] = Field(description="Kind of microstructure.")
 
 
+class VoxelsSection(_MicrostructureSection):
+    """A labelled volume of voxels, taken as one period."""
+
+    kind: Literal["voxels"] = Field(description="Kind of microstructure.")
+    file: str = Field(
+        description="Labelled volume (.npy, .vti, HDF5 as of DREAM.3D), relative to the case file."
+    )
+    phases: LabelsByPhase = Field(
+        description='Labels of each phase: grain = [1, 2, "5-40"], nanocrystal = [3].'
+    )
+    dataset: str | None = Field(
+        default=None, description="Array of the labels in a .vti or HDF5 file."
+    )
+    grain_dataset: str | None = Field(
+        default=None, description="Array of the grain numbers (default: FeatureIds, if any)."
+    )
+    spacing_nm: CellSize | None = Field(
+        default=None, description="Edge(s) of a voxel in nm; needed where the file does not say."
+    )
+    length_unit_nm: Positive = Field(
+        default=1.0, description="Length in nm of one unit of the spacing in the file."
+    )
+    axis_order: Literal["xyz", "zyx"] = Field(
+        default="xyz", description="Order of the axes of .npy files and plain HDF5 datasets."
+    )
+    surface: Literal["smooth", "stair-stepped"] = Field(
+        default="smooth", description="Smooth interfaces, or those of the voxels."
+    )
+    smoothing_voxels: Positive = Field(
+        default=1.0, description="Smooth: standard deviation of the Gaussian in voxels."
+    )
+    coarsening: Count = Field(
+        default=1, description="Stair-stepped: edge in voxels of the blocks that are merged."
+    )
+    mirrored: bool = Field(
+        default=False,
+        description="Reflect the volume in every direction, which makes any volume periodic.",
+    )
+
+
 Microstructure = Annotated[
     NanocompositeSection
     | NanoglassSection
@@ -154,7 +207,8 @@ Microstructure = Annotated[
     | SphereSection
     | LaminateSection
     | HomogeneousSection
-    | UserMeshSection,
+    | UserMeshSection
+    | VoxelsSection,
     Field(discriminator="kind"),
 ]
 
@@ -186,6 +240,11 @@ class MeshSection(Section):
     )
     length_unit_nm: Positive = Field(
         default=1.0, description="Length of one unit of the user's file in nm."
+    )
+    phases: GroupsByPhase | None = Field(
+        default=None,
+        description='Groups of the user\'s file by phase, as patterns or numbers: grain = '
+        '["poly*"] (default: every name is a phase).',
     )
     pattern: Literal["crossed", "diagonal", "unstructured"] | None = Field(
         default=None,

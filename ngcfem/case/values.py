@@ -1,5 +1,6 @@
 """Types of the values in a case file: numbers with provenance, component matrices, lists."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeGuard
 
@@ -105,13 +106,23 @@ def _count_or_counts(value: object) -> object:
     )
 
 
-def _number_or_three(value: object) -> object:
+def _number_or_edges(value: object) -> object:
     items = value if isinstance(value, tuple) else (value,) * 3
-    if len(items) == 3 and all(is_number(item) and item > 0 for item in items):
+    if len(items) in (2, 3) and all(is_number(item) and item > 0 for item in items):
         return value
     raise refuse(
-        "a positive number, or three of them", "write 10.0 for a cube or [10.0, 10.0, 20.0]"
+        "a positive number, or three of them (two with dimension = 2)",
+        "write 10.0 for a cube or square, [10.0, 10.0, 20.0] or [10.0, 20.0]",
     )
+
+
+def _period_vectors(value: object) -> object:
+    rows = value if isinstance(value, tuple) else ()
+    if len(rows) == 2 and all(
+        isinstance(row, tuple) and len(row) == 2 and all(map(is_number, row)) for row in rows
+    ):
+        return value
+    return _three_by_three(value, False)
 
 
 def _three_by_three(value: object, with_free: bool) -> object:
@@ -137,11 +148,12 @@ def _three_by_three(value: object, with_free: bool) -> object:
 
 Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_number_or_numbers)]
 Counts = Annotated[int | tuple[int, ...], BeforeValidator(_count_or_counts)]
-CellSize = Annotated[float | tuple[float, float, float], BeforeValidator(_number_or_three)]
+Pair = tuple[float, float]
+CellSize = Annotated[float | Pair | tuple[float, float, float], BeforeValidator(_number_or_edges)]
 
 Triple = tuple[float, float, float]
-Matrix = Annotated[
-    tuple[Triple, Triple, Triple], BeforeValidator(lambda value: _three_by_three(value, False))
+PeriodVectors = Annotated[
+    tuple[Pair, Pair] | tuple[Triple, Triple, Triple], BeforeValidator(_period_vectors)
 ]
 Entry = float | Literal["free"]
 Row = tuple[Entry, Entry, Entry]
@@ -150,3 +162,52 @@ PartialMatrix = Annotated[
 ]
 
 ParameterValue = Annotated[Value, BeforeValidator(_plain_number_to_value)]
+
+
+def _listed_by_phase(value: object, ranges: bool) -> object:
+    what = 'numbers or ranges such as "5-40"' if ranges else "names, patterns or numbers"
+    remedy = 'write phases = { grain = [1, "5-40"], nanocrystal = [2] }'
+    if not ranges:
+        remedy = 'write phases = { grain = ["poly*"], interface = ["network"] }'
+    if not isinstance(value, Mapping) or not value:
+        raise refuse(f"a table with a list of {what} for each phase", remedy)
+    lists: dict[str, tuple[object, ...]] = {}
+    for name, entries in value.items():
+        items = entries if isinstance(entries, tuple) else (entries,)
+        for item in items:
+            sound = isinstance(item, int) and not isinstance(item, bool)
+            if isinstance(item, str):
+                sound = bool(_RANGE.fullmatch(item)) if ranges else bool(item)
+            if not sound:
+                raise refuse(f"a list of {what} for {name}", remedy)
+        if not items:
+            raise refuse(f"a list of {what} for {name} that is not empty", remedy)
+        lists[name] = items
+    return lists
+
+
+_RANGE = re.compile(r"\s*\d+\s*(-\s*\d+\s*)?")
+LabelsByPhase = Annotated[
+    dict[str, tuple[int | str, ...]],
+    BeforeValidator(lambda value: _listed_by_phase(value, True)),
+]
+GroupsByPhase = Annotated[
+    dict[str, tuple[int | str, ...]],
+    BeforeValidator(lambda value: _listed_by_phase(value, False)),
+]
+
+
+def _rotation(value: object) -> object:
+    if value == "random" or is_number(value):
+        return value
+    if isinstance(value, list | tuple) and len(value) == 3 and all(is_number(v) for v in value):
+        return tuple(float(v) for v in value)
+    raise refuse(
+        'three Euler angles in degrees (Bunge: phi1, Phi, phi2), one angle in the plane, or "random"',
+        "write rotation_deg = [0.0, 45.0, 0.0], or leave the key out",
+    )
+
+
+Rotation = Annotated[
+    float | tuple[float, float, float] | Literal["random"], BeforeValidator(_rotation)
+]
