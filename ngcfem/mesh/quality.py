@@ -305,6 +305,24 @@ def measure_mesh(
     return mesh_quality(mesh, geometric_fractions)
 
 
+def smallest_angle(quality: MeshQuality | PlaneMeshQuality) -> str:
+    """Say how small the smallest angle of a mesh is.
+
+    Parameters
+    ----------
+    quality : MeshQuality or PlaneMeshQuality
+        What was measured.
+
+    Returns
+    -------
+    str
+        The dihedral angle of tetrahedra, or the angle of triangles, in words.
+    """
+    if isinstance(quality, PlaneMeshQuality):
+        return f"smallest angle: {quality.minimum_angle_deg:.1f} degrees"
+    return f"smallest dihedral angle: {quality.minimum_dihedral_angle_deg:.1f} degrees"
+
+
 def mesh_quality(
     mesh: PeriodicMesh, geometric_fractions: Mapping[str, float] | None = None
 ) -> MeshQuality:

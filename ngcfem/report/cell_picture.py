@@ -6,12 +6,13 @@ from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.sections import section
 from ngcfem.report.colours import phase_colours
 from ngcfem.report.figures import new_figure, png, styled
+from ngcfem.report.plane_pictures import draw_plane_cell
 
 AXIS_NAMES = "xyz"
 
 
 def draw_cell(cell: PeriodicCell) -> bytes:
-    """Draw the three sections through the middle of a cell, by phase.
+    """Draw the three sections through the middle of a cell, or a plane cell itself, by phase.
 
     Parameters
     ----------
@@ -23,6 +24,8 @@ def draw_cell(cell: PeriodicCell) -> bytes:
     bytes
         PNG.
     """
+    if cell.dimension == 2:
+        return draw_plane_cell(cell)
     colours = phase_colours(cell.phase_names)
     palette = np.array(
         [[int(colours[name][n : n + 2], 16) for n in (1, 3, 5)] for name in cell.phase_names],

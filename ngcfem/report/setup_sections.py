@@ -191,7 +191,8 @@ def mesh_section(record: RunRecord) -> Markup:
         shown: Content = f"{value * factor:.4g}{unit}" if isinstance(value, float) else value
         rows.append((label, shown, meaning))
 
-    row("number_of_cells", "tetrahedra", "")
+    plane = "minimum_angle_deg" in quality
+    row("number_of_cells", "triangles" if plane else "tetrahedra", "")
     row("number_of_nodes", "nodes", "")
     row("mean_edge_nm", "mean edge", "", unit=" nm")
     row(
@@ -211,6 +212,8 @@ def mesh_section(record: RunRecord) -> Markup:
         unit=" degrees",
     )
     row("maximum_dihedral_angle_deg", "largest dihedral angle", "", unit=" degrees")
+    row("minimum_angle_deg", "smallest angle", "60 degrees in a regular triangle", unit=" degrees")
+    row("maximum_angle_deg", "largest angle", "", unit=" degrees")
     row("maximum_aspect_ratio", "largest aspect ratio", "longest edge over shortest height")
     row("cells_below_gamma", f"cells with gamma below {_GAMMA_WARNING:g}", "")
     row(

@@ -12,7 +12,8 @@ from ngcfem.case.build import (
 from ngcfem.case.schema import Case
 from ngcfem.errors import raise_together
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
-from ngcfem.mesh.quality import MeshQuality, mesh_quality
+from ngcfem.mesh.plane_quality import PlaneMeshQuality
+from ngcfem.mesh.quality import MeshQuality, measure_mesh
 from ngcfem.mesh.reading import read_written_mesh
 from ngcfem.mesh.writing import write_mesh
 from ngcfem.microstructure.cell import PeriodicCell
@@ -35,12 +36,12 @@ class PreparedMesh:
     ----------
     mesh : PeriodicMesh
         As read back from the run directory, so that a resumed run has the same order of cells.
-    quality : MeshQuality
-        Measured quality.
+    quality : MeshQuality or PlaneMeshQuality
+        Measured quality, by the dimension of the mesh.
     """
 
     mesh: PeriodicMesh
-    quality: MeshQuality
+    quality: MeshQuality | PlaneMeshQuality
 
 
 def write_cell_and_mesh(
@@ -108,7 +109,9 @@ def descriptor_entries(
     }
 
 
-def quality_against_cell(mesh: PeriodicMesh, cell: PeriodicCell | None) -> MeshQuality:
+def quality_against_cell(
+    mesh: PeriodicMesh, cell: PeriodicCell | None
+) -> MeshQuality | PlaneMeshQuality:
     """Measure a mesh, against the geometry where there is one.
 
     Parameters
@@ -120,10 +123,10 @@ def quality_against_cell(mesh: PeriodicMesh, cell: PeriodicCell | None) -> MeshQ
 
     Returns
     -------
-    MeshQuality
+    MeshQuality or PlaneMeshQuality
         With the error of the phase volumes if there is a geometry.
     """
-    return mesh_quality(mesh, None if cell is None else geometric_fractions(cell))
+    return measure_mesh(mesh, None if cell is None else geometric_fractions(cell))
 
 
 def mesh_origin(case: Case) -> dict[str, Any]:

@@ -206,6 +206,7 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
     RefusedError
         If cell or mesh do not meet what is asked of them.
     """
+    from ngcfem.mesh.quality import smallest_angle
     from ngcfem.report.pictures import draw_pictures
     from ngcfem.results.fields import VTK_FROM_GMSH, write_fields
     from ngcfem.workflow.preparation import write_cell_and_mesh
@@ -220,7 +221,8 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
         step=0,
         time=0.0,
         points=mesh.points,
-        cells=mesh.cells if mesh.order == 1 else mesh.cells[:, VTK_FROM_GMSH],
+        # Gmsh and VTK order the nodes of a quadratic triangle alike
+        cells=mesh.cells[:, VTK_FROM_GMSH] if mesh.cells.shape[1] == 10 else mesh.cells,
         point_data={},
         cell_data={"phase": mesh.phase, "grain": mesh.grain},
         names={"phase": mesh.phase_names},
@@ -230,12 +232,17 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
     lines = [
         f"{quality.number_of_cells} tetrahedra, {dofs} unknowns, written to {path}",
         f"  quality gamma: minimum {quality.minimum_gamma:.3f}, mean {quality.mean_gamma:.3f}",
-        f"  smallest dihedral angle: {quality.minimum_dihedral_angle_deg:.1f} degrees",
+        f"  {smallest_angle(quality)}",
         f"  periodic mismatch: {quality.periodic_mismatch_nm:.1e} nm",
     ]
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in quality.phase_fractions.items()
     ]
+    if mesh.dimension == 2:
+        from ngcfem.report.plane_pictures import draw_plane_mesh
+
+        write_bytes_atomically(path / "mesh.png", draw_plane_mesh(mesh))
+        lines.append(f"  picture: {path / 'mesh.png'}")
     lines += [f"  picture: {file}" for file in pictures.files.values()]
     if pictures.obstacle:
         lines.append(f"  no picture: {pictures.obstacle}")
