@@ -6,7 +6,7 @@ needed, so that a material point can be driven on a machine without a mesher.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from ngcfem.case.sections import (
     NanocompositeSection,
     SphereSection,
     UserMeshSection,
+    VoxelsSection,
 )
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import Finding, InputError
@@ -182,7 +183,7 @@ def build_cell(case: Case) -> PeriodicCell | None:
             return laminate_cell(micro.normal, layers, micro.cell_nm)
         case SphereSection():
             return sphere_cell(micro.fraction, micro.cell_nm)
-        case UserMeshSection():
+        case UserMeshSection() | VoxelsSection():
             return None
     # The tessellation brings scipy, which the kinds above do without.
     from ngcfem.microstructure.generation import generate_cell
@@ -195,7 +196,7 @@ def build_cell(case: Case) -> PeriodicCell | None:
         n_grains=micro.n_grains,
         cell_aspect=micro.cell_aspect,
         crystal_gap_nm=_crystal_gap(micro),
-        rotation_deg=_euler_angles(micro.rotation_deg),
+        rotation_deg=_euler_angles(micro),
     )
 
 
@@ -203,10 +204,11 @@ def _crystal_gap(micro: CompositeSection) -> float | None:
     return micro.crystal_gap_nm if isinstance(micro, NanocompositeSection) else None
 
 
-def _euler_angles(
-    rotation: float | tuple[float, float, float] | Literal["random"] | None,
-) -> tuple[float, float, float] | Literal["random"] | None:
-    return (rotation, 0.0, 0.0) if isinstance(rotation, float) else rotation
+def _euler_angles(micro: CompositeSection) -> tuple[float, float, float] | Literal["random"] | None:
+    rotation = micro.rotation_deg
+    if isinstance(rotation, float):
+        raise ValueError("a valid case of three dimensions has three angles")
+    return rotation
 
 
 def _build_plane_cell(case: Case) -> PeriodicCell:
@@ -225,13 +227,29 @@ def _build_plane_cell(case: Case) -> PeriodicCell:
             return generate_plane_cell(micro.kind, fraction=micro.fraction, cell_nm=micro.cell_nm)
         case UserMeshSection():
             raise ValueError("a user's mesh is its own geometry")
+    from ngcfem.microstructure.composite_cells import crystal_gap
+
+    statistics = build_statistics(case)
+    if statistics is None:
+        raise ValueError("a valid case of this kind has statistics")
     return generate_plane_cell(
         micro.kind,
-        build_statistics(case),
+        statistics,
         case.seed,
         n_grains=micro.n_grains,
         cell_aspect=micro.cell_aspect,
+        crystal_gap_nm=crystal_gap(statistics, _crystal_gap(micro)),
+        rotation_deg=_plane_angle(micro, case.seed),
     )
+
+
+def _plane_angle(micro: CompositeSection, seed: int | None) -> float:
+    from ngcfem.microstructure.rotation import plane_angle_deg
+
+    rotation = micro.rotation_deg
+    if isinstance(rotation, tuple):
+        raise ValueError("a valid case of two dimensions has one angle")
+    return plane_angle_deg(rotation, seed)
 
 
 def allows_missed_targets(case: Case) -> bool:
@@ -323,7 +341,11 @@ def build_recorded_mesh(
         If the mesh is too coarse to be periodic, or of too poor quality.
     """
     record: dict[str, Any] = {}
-    if cell is None:
+    if isinstance(case.microstructure, VoxelsSection):
+        from ngcfem.case.voxel_build import build_voxel_mesh
+
+        mesh, record = build_voxel_mesh(case)
+    elif cell is None:
         mesh = _read_user_mesh(case)
     else:
         from ngcfem.mesh.generation import generate_recorded_mesh

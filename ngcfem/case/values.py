@@ -203,7 +203,8 @@ def _rotation(value: object) -> object:
     if isinstance(value, list | tuple) and len(value) == 3 and all(is_number(v) for v in value):
         return tuple(float(v) for v in value)
     raise refuse(
-        'three Euler angles in degrees (Bunge: phi1, Phi, phi2), one angle in the plane, or "random"',
+        "three Euler angles in degrees (Bunge: phi1, Phi, phi2), one angle in the plane, or "
+        '"random"',
         "write rotation_deg = [0.0, 45.0, 0.0], or leave the key out",
     )
 

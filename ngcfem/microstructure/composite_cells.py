@@ -5,8 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ngcfem.microstructure.cell import PeriodicCell
+from ngcfem.microstructure.crystal_population import (
+    capped_crystals,
+    crystal_radii,
+    crystal_stretches,
+)
 from ngcfem.microstructure.packing import pack_crystals
 from ngcfem.microstructure.packing_request import PackingRequest
+from ngcfem.microstructure.rotation import random_unit_vectors
 from ngcfem.microstructure.statistics import CompositeStatistics
 from ngcfem.microstructure.tessellation import (
     Tessellation,
@@ -19,7 +25,6 @@ from ngcfem.quantities import (
     GRAIN,
     INTERFACE,
     NANOCRYSTAL,
-    BoolArray,
     FloatArray,
 )
 
@@ -115,7 +120,7 @@ def nanocomposite_cell(
     seed: int,
     n_grains: int = 8,
     cell_aspect: Sequence[float] = (1.0, 1.0, 1.0),
-    crystal_gap_nm: float = CRYSTAL_GAP_NM,
+    crystal_gap_nm: float | None = None,
 ) -> PeriodicCell:
     """Make a cell of grains, network, crystals and Sc-rich caps on some of the crystals.
 
@@ -129,8 +134,9 @@ def nanocomposite_cell(
         Number of grains.
     cell_aspect : sequence of float
         Proportions of the edges of the cell.
-    crystal_gap_nm : float
-        Smallest distance between crystals or caps, and from them to the network.
+    crystal_gap_nm : float, optional
+        Smallest distance between crystals or caps, and from them to the network; that of the
+        statistics if not given, and ``CRYSTAL_GAP_NM`` if they have none.
 
     Returns
     -------
@@ -146,20 +152,29 @@ def nanocomposite_cell(
     tessellation = _tessellation(statistics, n_grains, cell_aspect, generator)
     volume = float(tessellation.edges_nm.prod())
     radii = crystal_radii(statistics, volume)
+    capped = capped_crystals(len(radii), statistics.capped_share, generator)
+    stretches = crystal_stretches(statistics, len(radii), generator)
     request = PackingRequest(
         radii_nm=radii,
-        capped=_capped(len(radii), statistics.capped_share, generator),
+        capped=capped,
         cap_thickness_nm=statistics.cap_thickness_nm,
         cap_half_angle_deg=statistics.cap_half_angle_deg,
         inset_nm=0.5 * statistics.interface_thickness_nm,
-        gap_nm=crystal_gap_nm,
+        gap_nm=crystal_gap(statistics, crystal_gap_nm),
+        stretches=stretches,
+        cap_axes=None if stretches is None else random_unit_vectors(len(radii), generator),
+        contact_share=statistics.interface_contact_share,
+        nearest_neighbour_nm=statistics.nearest_neighbour_distance_nm,
+        period_nm=tessellation.edges_nm,
     )
     grains = laguerre_cells(tessellation.sites, tessellation.weights, tessellation.edges_nm)
     inclusions = pack_crystals(grains, request, generator)
-    capped = any(inclusion.cap is not None for inclusion in inclusions)
+    with_caps = any(inclusion.cap is not None for inclusion in inclusions)
     present = {INTERFACE, GRAIN} | ({NANOCRYSTAL} if inclusions else set())
     names = (
-        COMPOSITE_PHASES if capped else tuple(name for name in COMPOSITE_PHASES if name in present)
+        COMPOSITE_PHASES
+        if with_caps
+        else tuple(name for name in COMPOSITE_PHASES if name in present)
     )
     return PeriodicCell(
         kind="nanocomposite",
@@ -171,6 +186,26 @@ def nanocomposite_cell(
         inclusions=inclusions,
         seed=seed,
     )
+
+
+def crystal_gap(statistics: CompositeStatistics, crystal_gap_nm: float | None = None) -> float:
+    """Decide on the smallest distance between crystals.
+
+    Parameters
+    ----------
+    statistics : CompositeStatistics
+        May tell one.
+    crystal_gap_nm : float, optional
+        The user's word, which rules.
+
+    Returns
+    -------
+    float
+        Distance in nm.
+    """
+    if crystal_gap_nm is not None:
+        return crystal_gap_nm
+    return CRYSTAL_GAP_NM if statistics.crystal_gap_nm is None else statistics.crystal_gap_nm
 
 
 def glass_cell(
@@ -204,44 +239,3 @@ def glass_cell(
         sites=np.zeros((0, 3)),
         weights=np.zeros(0),
     )
-
-
-def crystal_radii(statistics: CompositeStatistics, volume_nm3: float) -> FloatArray:
-    """Radii of the crystals of a cell, ascending.
-
-    Parameters
-    ----------
-    statistics : CompositeStatistics
-        Fraction, mean diameter and spread.
-    volume_nm3 : float
-        Volume of the cell.
-
-    Returns
-    -------
-    ndarray, shape (k,)
-        Radii in nm, of exactly the volume fraction and the spread asked for.
-
-    Notes
-    -----
-    The number is the one whose mean diameter comes closest; all are then scaled alike to the volume
-    fraction, which moves the mean by less than 1 / (6 k).
-    """
-    target = statistics.crystal_fraction * volume_nm3
-    if target == 0.0:
-        return np.zeros(0)
-    radius, spread = 0.5 * statistics.crystal_diameter_nm, statistics.crystal_diameter_variation
-    mean_volume = 4.0 / 3.0 * np.pi * radius**3 * (1.0 + spread**2) ** 3
-    guess = max(1, round(target / mean_volume))
-    choices = []
-    for number in range(max(1, guess - 3), guess + 4):
-        radii = stratified_lognormal(number, radius, spread)
-        volume = float((4.0 / 3.0 * np.pi * radii**3).sum())
-        choices.append((abs(np.log(target / volume)), number, radii * (target / volume) ** (1 / 3)))
-    return min(choices, key=lambda choice: choice[:2])[2]
-
-
-def _capped(number: int, share: float, generator: np.random.Generator) -> BoolArray:
-    # evenly over the sizes, so that the volume of the caps does not depend on the seed much
-    start = generator.random()
-    steps = np.floor(np.arange(number + 1) * share + start)
-    return np.diff(steps) > 0.5

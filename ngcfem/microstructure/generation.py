@@ -1,9 +1,12 @@
 """One entry for all kinds of cells."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
 from ngcfem.microstructure.cell import CELL_KINDS, Layer, PeriodicCell
 from ngcfem.microstructure.composite_cells import glass_cell, nanocomposite_cell, nanoglass_cell
+from ngcfem.microstructure.rotation import cell_rotation
 from ngcfem.microstructure.simple_cells import homogeneous_cell, laminate_cell, sphere_cell
 from ngcfem.microstructure.statistics import CompositeStatistics
 
@@ -20,6 +23,8 @@ def generate_cell(
     fraction: float | None = None,
     normal: str | None = None,
     layers: Sequence[Layer] = (),
+    crystal_gap_nm: float | None = None,
+    rotation_deg: Sequence[float] | Literal["random"] | None = None,
 ) -> PeriodicCell:
     """Make a periodic cell of any kind.
 
@@ -45,6 +50,12 @@ def generate_cell(
         Axis normal to the layers of ``laminate``.
     layers : sequence of Layer
         Layers of ``laminate``.
+    crystal_gap_nm : float, optional
+        Smallest distance between the crystals or caps of ``nanocomposite``, and from them to the
+        network; by default that of the statistics.
+    rotation_deg : sequence of float or "random", optional
+        Turn of a cell with statistics: Euler angles phi1, Phi, phi2 in degrees in Bunge's
+        convention (z, x, z), or one drawn from the seed.
 
     Returns
     -------
@@ -68,11 +79,15 @@ def generate_cell(
         return sphere_cell(_given(fraction, kind, "fraction"), cell_nm)
     statistics = _given(statistics, kind, "statistics")
     if kind == "glass":
-        return glass_cell(statistics, n_grains, cell_aspect)
-    seed = _given(seed, kind, "seed")
-    if kind == "nanoglass":
-        return nanoglass_cell(statistics, seed, n_grains, cell_aspect)
-    return nanocomposite_cell(statistics, seed, n_grains, cell_aspect)
+        cell = glass_cell(statistics, n_grains, cell_aspect)
+    elif kind == "nanoglass":
+        cell = nanoglass_cell(statistics, _given(seed, kind, "seed"), n_grains, cell_aspect)
+    else:
+        seed = _given(seed, kind, "seed")
+        cell = nanocomposite_cell(statistics, seed, n_grains, cell_aspect, crystal_gap_nm)
+    return (
+        cell if rotation_deg is None else replace(cell, rotation=cell_rotation(rotation_deg, seed))
+    )
 
 
 def _given[T](value: T | None, kind: str, name: str) -> T:

@@ -7,6 +7,7 @@ import numpy as np
 from ngcfem.errors import RefusedError
 from ngcfem.microstructure.cell import Cap, Flat, Inclusion
 from ngcfem.microstructure.crystal_clearance import smallest_clearance_nm
+from ngcfem.microstructure.crystal_spacing import adjust_spacing
 from ngcfem.microstructure.dense_packing import pack_densely
 from ngcfem.microstructure.grain_filling import GrainFilling, cap_axes, improve_filling
 from ngcfem.microstructure.packing_request import (
@@ -59,7 +60,7 @@ def pack_crystals(
     balls they are packed by leave out their edges, is packed again with a larger gap.
     """
     plain = request.stretches is None and request.contact_share is None
-    if plain:
+    if plain and request.nearest_neighbour_nm is None:
         places = pack_sparsely(cells, request, generator)
         if places is not None:
             return tuple(
@@ -72,6 +73,7 @@ def pack_crystals(
     fillings, left_over = pack_densely(rooms, shapes, generator)
     if left_over:
         raise _too_many(request, left_over, sum(cell.volume_nm3 for cell in cells))
+    fillings = adjust_spacing(rooms, fillings, shapes)
     return tuple(
         inclusion
         for grain, (room, filling) in enumerate(zip(rooms, fillings, strict=True))

@@ -39,6 +39,10 @@ class PackingRequest:
         are needed to make room.
     flat_margin_nm : float, optional
         Smallest distance of the rim of a flat from the edges of its wall; ``gap_nm`` if not given.
+    nearest_neighbour_nm : float, optional
+        Mean distance of a centre from the nearest one that the crystals are moved towards.
+    period_nm : ndarray, shape (3,), optional
+        Edges of the cell, across which neighbours count; needed with the above.
     """
 
     radii_nm: FloatArray
@@ -51,6 +55,8 @@ class PackingRequest:
     cap_axes: FloatArray | None = None
     contact_share: float | None = None
     flat_margin_nm: float | None = None
+    nearest_neighbour_nm: float | None = None
+    period_nm: FloatArray | None = None
 
     @property
     def margin_nm(self) -> float:

@@ -12,7 +12,7 @@ from ngcfem.quantities import FloatArray, IntArray
 
 _STARTS = 6
 _MOVES = 40
-_DENSEST = 0.45
+_DENSEST = 0.3
 _OVERLAP_NM = 1e-3
 _POLE = np.array([0.0, 0.0, 1.0])
 
