@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.report.colours import phase_colours
 from ngcfem.results.fields import COLLECTION_NAME, read_collection
 
@@ -17,6 +19,8 @@ PICTURE_NAMES: tuple[str, ...] = (
     "rve_plastic_strain",
     "rve_mises_stress",
 )
+CELL_PICTURE_NAMES: tuple[str, ...] = ("cell_cut_open", "cell_grains_apart")
+MESH_PICTURE_NAMES: tuple[str, ...] = ("rve_undeformed", "mesh_grains_apart")
 _TIME_LIMIT_S = 300.0
 
 
@@ -59,12 +63,69 @@ def draw_pictures(fields: Path, directory: Path, phase_names: Sequence[str]) -> 
     runs in a process of its own, with EGL (no X server needed) unless the environment says
     otherwise; its death is reported as an obstacle.
     """
+    return _draw_snapshot("run", PICTURE_NAMES, fields, directory, phase_names)
+
+
+def draw_mesh_pictures(fields: Path, directory: Path, phase_names: Sequence[str]) -> Pictures:
+    """Draw a mesh: cut open, and with its grains apart.
+
+    Parameters
+    ----------
+    fields : Path
+        Directory with a snapshot of the undeformed mesh.
+    directory : Path
+        Where the pictures go.
+    phase_names : sequence of str
+        Names of the phases by the numbers in the cell field ``phase``.
+
+    Returns
+    -------
+    Pictures
+        The pictures, or why there are none.
+    """
+    return _draw_snapshot("mesh", MESH_PICTURE_NAMES, fields, directory, phase_names)
+
+
+def draw_cell_pictures(cell: PeriodicCell, directory: Path) -> Pictures:
+    """Draw the geometry of a cell: cut open, and with its grains apart.
+
+    Parameters
+    ----------
+    cell : PeriodicCell
+        The geometry, of dimension 3.
+    directory : Path
+        Where the pictures go.
+
+    Returns
+    -------
+    Pictures
+        The pictures, or why there are none.
+    """
+    request = {"task": "cell", "cell": cell.to_json()}
+    return _draw(request, CELL_PICTURE_NAMES, directory, cell.phase_names)
+
+
+def _draw_snapshot(
+    task: str,
+    names: Sequence[str],
+    fields: Path,
+    directory: Path,
+    phase_names: Sequence[str],
+) -> Pictures:
     snapshots = read_collection(fields / COLLECTION_NAME)
     if not snapshots:
         return Pictures({}, "the run holds no field snapshots")
+    request = {"task": task, "snapshot": str(fields / snapshots[-1][2])}
+    return _draw(request, names, directory, phase_names)
+
+
+def _draw(
+    request: Mapping[str, Any], names: Sequence[str], directory: Path, phase_names: Sequence[str]
+) -> Pictures:
+    """Hand a request to a process that renders, and see what it made."""
     directory.mkdir(parents=True, exist_ok=True)
     request = {
-        "snapshot": str(fields / snapshots[-1][2]),
+        **request,
         "directory": str(directory),
         "colours": [phase_colours(phase_names)[name] for name in phase_names],
     }
@@ -85,7 +146,7 @@ def draw_pictures(fields: Path, directory: Path, phase_names: Sequence[str]) -> 
         return Pictures({}, f"drawing took more than {_TIME_LIMIT_S:g} s")
     drawn = {
         name: directory / f"{name}.png"
-        for name in PICTURE_NAMES
+        for name in names
         if f"drawn {name}\n" in run.stdout and (directory / f"{name}.png").exists()
     }
     if run.returncode == 0:

@@ -6,21 +6,19 @@ process down on a machine without OpenGL.
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_WIDTH_PX = 1200
+from ngcfem.quantities import FloatArray
+from ngcfem.report.scene import EDGE_COLOUR, TOWARDS_CAMERA, Frame, box_middle, palette, tell_drawn
+
 _PERCENTILE = 99.0
-_TOWARDS_CAMERA = np.array([1.0, 0.72, 0.62]) / np.linalg.norm([1.0, 0.72, 0.62])
-_UP = np.array([0.0, 0.0, 1.0])
+_APART = 0.7
 _PLASTIC_STRAIN = "equivalent_plastic_strain [-]"
 _MISES_STRESS = "mises_stress [GPa]"
-# Shares of the height of a picture that are kept free: above, and below for the scale of colours.
-_TOP_SHARE, _BOTTOM_SHARE = 0.03, 0.18
 
 
 def main() -> int:
@@ -29,26 +27,37 @@ def main() -> int:
     Returns
     -------
     int
-        0 if all pictures that the snapshot has fields for are there.
+        0 if all pictures that there is something for are there.
     """
     request = json.load(sys.stdin)
     import pyvista
 
     pyvista.OFF_SCREEN = True
-    grid = pyvista.read(request["snapshot"])
-    directory = Path(request["directory"])
-    body = _half(pyvista, grid)
+    if request["task"] == "cell":
+        from ngcfem.report.cell_rendering import draw_cell_pictures
+
+        draw_cell_pictures(pyvista, request)
+        return 0
+    _draw_run_pictures(pyvista, request)
+    return 0
+
+
+def _draw_run_pictures(pyvista: Any, request: Mapping[str, Any]) -> None:
+    linear = _linear(pyvista, pyvista.read(request["snapshot"]))
+    directory, colours = Path(request["directory"]), request["colours"]
+    plane = pyvista.CellType.TRIANGLE in linear.cells_dict
+    body = linear if plane else _half(linear)
     moved = body.copy()
     if "displacement [nm]" in body.point_data:
         moved.points = np.asarray(body.points) + np.asarray(body.point_data["displacement [nm]"])
     surfaces = [_surface(shape) for shape in (body, moved)]
-    frame = _Frame.around(surfaces)
+    frame = Frame.around([np.asarray(surface.points) for surface in surfaces], plane=plane)
     names = ["rve_undeformed"]
     if "displacement [nm]" in body.point_data:
         names.append("rve_deformed")
     for name, surface in zip(names, surfaces, strict=False):
-        _draw_phases(pyvista, surface, request["colours"], frame, directory / f"{name}.png")
-        sys.stdout.write(f"drawn {name}\n")
+        _draw_phases(pyvista, surface, colours, frame, directory / f"{name}.png")
+        tell_drawn(name)
     for name, field, title, colour_map in (
         ("rve_plastic_strain", _PLASTIC_STRAIN, "equivalent plastic strain [-]", "inferno"),
         ("rve_mises_stress", _MISES_STRESS, "Mises stress [GPa]", "viridis"),
@@ -58,75 +67,63 @@ def main() -> int:
             plotter = _draw_field(
                 pyvista, surfaces[1], field, title, colour_map, max(largest, 1e-12), frame
             )
-            frame.shoot(plotter, surfaces[1], directory / f"{name}.png")
-            sys.stdout.write(f"drawn {name}\n")
-    return 0
+            frame.shoot(plotter, _middle(surfaces[1]), directory / f"{name}.png")
+            tell_drawn(name)
+    if request["task"] == "mesh" and len(np.unique(np.asarray(linear.cell_data["grain"]))) > 1:
+        apart = _surface(_grains_apart(pyvista, linear, plane))
+        wide = Frame.around([np.asarray(apart.points)], bottom_share=0.06, plane=plane)
+        _draw_phases(pyvista, apart, colours, wide, directory / "mesh_grains_apart.png")
+        tell_drawn("mesh_grains_apart")
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """Scale and size that all pictures share, so that the eye can compare them."""
+def _linear(pyvista: Any, grid: Any) -> Any:
+    """Take the elements by their vertices into a grid of its own.
 
-    width_nm: float
-    height_nm: float
-
-    @classmethod
-    def around(cls, surfaces: Sequence[Any]) -> "_Frame":
-        """Take the smallest frame that holds each of the bodies about its centre."""
-        right = np.cross(_UP, _TOWARDS_CAMERA)
-        right /= np.linalg.norm(right)
-        above = np.cross(_TOWARDS_CAMERA, right)
-        half = np.zeros(2)
-        for surface in surfaces:
-            offsets = np.asarray(surface.points) - np.asarray(surface.center)
-            for n, axis in enumerate((right, above)):
-                half[n] = max(half[n], float(np.abs(offsets @ axis).max()))
-        return cls(2.06 * half[0], 2.0 * half[1] / (1.0 - _TOP_SHARE - _BOTTOM_SHARE))
-
-    @property
-    def size_px(self) -> list[int]:
-        """Width and height of the picture."""
-        return [_WIDTH_PX, round(_WIDTH_PX * self.height_nm / self.width_nm)]
-
-    def shoot(self, plotter: Any, surface: Any, path: Path) -> None:
-        """Point the camera at a body and write the picture."""
-        plotter.set_background("white")
-        plotter.enable_parallel_projection()
-        # The body sits above the middle by half of what is kept free below more than above.
-        centre = np.asarray(surface.center)
-        right = np.cross(_UP, _TOWARDS_CAMERA)
-        above = np.cross(_TOWARDS_CAMERA, right / np.linalg.norm(right))
-        aim = centre - 0.5 * (_BOTTOM_SHARE - _TOP_SHARE) * self.height_nm * above
-        plotter.camera.focal_point = tuple(aim)
-        plotter.camera.position = tuple(aim + 10.0 * self.width_nm * _TOWARDS_CAMERA)
-        plotter.camera.up = tuple(_UP)
-        plotter.camera.parallel_scale = 0.5 * self.height_nm
-        plotter.reset_camera_clipping_range()
-        plotter.add_axes(color="black", line_width=3, viewport=(0.0, 0.0, 0.16, 0.16))
-        plotter.enable_anti_aliasing("ssaa")
-        plotter.screenshot(str(path))
-        plotter.close()
-
-
-def _half(pyvista: Any, grid: Any) -> Any:
-    """Cut the half that faces the camera away, along a plane that holds the z axis.
-
-    The plane cuts the elements of the undeformed body; moved with the displacement it is the
-    material section, no longer flat. The elements are taken by their vertices into a grid of its
-    own: VTK 9.7 ends with a segmentation fault when it clips quadratic elements or a grid derived
-    from them.
+    VTK 9.7 ends with a segmentation fault when it clips quadratic elements or a grid derived from
+    them.
     """
-    corners = np.concatenate([cells[:, :4] for cells in grid.cells_dict.values()])
+    plane = {pyvista.CellType.TRIANGLE, pyvista.CellType.QUADRATIC_TRIANGLE} & set(grid.cells_dict)
+    number, kind = (3, pyvista.CellType.TRIANGLE) if plane else (4, pyvista.CellType.TETRA)
+    corners = np.concatenate([cells[:, :number] for cells in grid.cells_dict.values()])
     used, rows = np.unique(corners, return_inverse=True)
     linear = pyvista.UnstructuredGrid(
-        {pyvista.CellType.TETRA: rows.reshape(-1, 4)}, np.asarray(grid.points)[used]
+        {kind: rows.reshape(-1, number)}, np.asarray(grid.points)[used]
     )
     for name in grid.cell_data:
         linear.cell_data[name] = np.asarray(grid.cell_data[name])
     for name in grid.point_data:
         linear.point_data[name] = np.asarray(grid.point_data[name])[used]
-    normal = (_TOWARDS_CAMERA[0], _TOWARDS_CAMERA[1], 0.0)
+    return linear
+
+
+def _half(linear: Any) -> Any:
+    """Cut the half that faces the camera away, along a plane that holds the z axis.
+
+    The plane cuts the elements of the undeformed body; moved with the displacement it is the
+    material section, no longer flat.
+    """
+    normal = (TOWARDS_CAMERA[0], TOWARDS_CAMERA[1], 0.0)
     return linear.clip(normal=normal, origin=linear.center)
+
+
+def _grains_apart(pyvista: Any, linear: Any, plane: bool) -> Any:
+    """Each grain with its share of the network, moved outwards; in space cut through its middle."""
+    grains = np.asarray(linear.cell_data["grain"])
+    points = np.asarray(linear.points)
+    kind = pyvista.CellType.TRIANGLE if plane else pyvista.CellType.TETRA
+    cells = linear.cells_dict[kind]
+    middle = box_middle(points)
+    halves = []
+    for grain in np.unique(grains):
+        rows = grains == grain
+        used, local = np.unique(cells[rows], return_inverse=True)
+        part = pyvista.UnstructuredGrid({kind: local.reshape(-1, cells.shape[1])}, points[used])
+        part.cell_data["phase"] = np.asarray(linear.cell_data["phase"])[rows]
+        centre = box_middle(points[used])
+        half = part if plane else part.clip(normal=tuple(TOWARDS_CAMERA), origin=tuple(centre))
+        half.points = np.asarray(half.points) + _APART * (centre - middle)
+        halves.append(half)
+    return pyvista.merge(halves, merge_points=False)
 
 
 def _surface(shape: Any) -> Any:
@@ -134,24 +131,27 @@ def _surface(shape: Any) -> Any:
     return shape.extract_surface(algorithm="dataset_surface")
 
 
+def _middle(surface: Any) -> FloatArray:
+    return box_middle(np.asarray(surface.points))
+
+
 def _draw_phases(
-    pyvista: Any, surface: Any, colours: Sequence[str], frame: _Frame, path: Path
+    pyvista: Any, surface: Any, colours: Sequence[str], frame: Frame, path: Path
 ) -> None:
     phase = np.asarray(surface.cell_data["phase"]).astype(int)
-    palette = np.array([pyvista.Color(colour).int_rgb for colour in colours], dtype=np.uint8)
-    surface.cell_data["colour"] = palette[phase]
+    surface.cell_data["colour"] = palette(pyvista, colours)[phase]
     plotter = pyvista.Plotter(off_screen=True, window_size=frame.size_px)
     plotter.add_mesh(
         surface,
         scalars="colour",
         rgb=True,
         show_edges=True,
-        edge_color="#30363d",
+        edge_color=EDGE_COLOUR,
         line_width=0.6,
         ambient=0.5,
         diffuse=0.55,
     )
-    frame.shoot(plotter, surface, path)
+    frame.shoot(plotter, _middle(surface), path)
 
 
 def _draw_field(
@@ -161,7 +161,7 @@ def _draw_field(
     title: str,
     colour_map: str,
     largest: float,
-    frame: _Frame,
+    frame: Frame,
 ) -> Any:
     plotter = pyvista.Plotter(off_screen=True, window_size=frame.size_px)
     plotter.add_mesh(
@@ -170,7 +170,7 @@ def _draw_field(
         cmap=colour_map,
         clim=[0.0, largest],
         show_edges=True,
-        edge_color="#30363d",
+        edge_color=EDGE_COLOUR,
         line_width=0.4,
         ambient=0.6,
         diffuse=0.45,
