@@ -225,8 +225,8 @@ def _build_plane_cell(case: Case) -> PeriodicCell:
             )
         case SphereSection():
             return generate_plane_cell(micro.kind, fraction=micro.fraction, cell_nm=micro.cell_nm)
-        case UserMeshSection():
-            raise ValueError("a user's mesh is its own geometry")
+        case UserMeshSection() | VoxelsSection():
+            raise ValueError("a user's mesh or volume is its own geometry")
     from ngcfem.microstructure.composite_cells import crystal_gap
 
     statistics = build_statistics(case)

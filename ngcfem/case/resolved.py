@@ -84,7 +84,12 @@ def resolved_text(
         TOML text; a comment behind each number says where it comes from.
     """
     resolved = resolved_document(document, phases)
-    for section, key in (("statistics", "file"), ("mesh", "file"), ("compare", "data")):
+    for section, key in (
+        ("statistics", "file"),
+        ("microstructure", "file"),
+        ("mesh", "file"),
+        ("compare", "data"),
+    ):
         if key in resolved.get(section, {}):
             resolved[section][key] = str(locate(directory, resolved[section][key]))
     lines = [
@@ -117,7 +122,9 @@ def _table_lines(
         elif isinstance(value, Mapping) or key in _LISTS_OF_TABLES.get(heading, ()):
             inner.append((key, value))
         else:
-            yield _line(key, value, key in given)
+            # labels of phases are names, whatever they look like
+            labels = heading.endswith(".phases")
+            yield _line(key, value, key in given, quantity=not labels)
     for key, value in inner:
         path = f"{heading}.{key}" if heading else key
         part = getattr(section, key, None)
@@ -135,9 +142,9 @@ def _table_lines(
             )
 
 
-def _line(key: str, value: Any, given: bool) -> str:
+def _line(key: str, value: Any, given: bool, quantity: bool = True) -> str:
     text = f"{toml_key(key)} = {toml_value(value)}"
-    if _holds_number(value) and key not in _NO_QUANTITIES:
+    if quantity and _holds_number(value) and key not in _NO_QUANTITIES:
         return f"{text}  # {_ASSUMED if given else _DEFAULT}"
     return text if given else f"{text}  # {_DEFAULT}"
 

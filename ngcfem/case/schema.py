@@ -28,6 +28,7 @@ from ngcfem.case.sections import (
     PhaseSection,
     SolverSection,
     StatisticsSection,
+    VoxelsSection,
 )
 from ngcfem.case.suggestions import suggest_key
 from ngcfem.case.toml_text import decode_text, parse_toml, read_bytes
@@ -135,6 +136,12 @@ class Case:
         return None if self.mesh.file is None else locate(self.directory, self.mesh.file)
 
     @property
+    def voxels_path(self) -> Path | None:
+        """Absolute path of the labelled volume."""
+        micro = self.microstructure
+        return locate(self.directory, micro.file) if isinstance(micro, VoxelsSection) else None
+
+    @property
     def compare_path(self) -> Path | None:
         """Absolute path of the pillar data."""
         return None if self.compare is None else locate(self.directory, self.compare.data)
@@ -158,6 +165,7 @@ class Case:
         for section, key, path in (
             ("statistics", "file", self.statistics_path),
             ("mesh", "file", self.mesh_path),
+            ("microstructure", "file", self.voxels_path),
             ("compare", "data", self.compare_path),
         ):
             if path is not None:
@@ -272,6 +280,7 @@ def _hashes_of_inputs(parts: CaseParts, phases: tuple[CasePhase, ...]) -> dict[s
         parts.statistics.file if parts.statistics else None,
         parts.mesh.file if parts.mesh else None,
         parts.compare.data if parts.compare else None,
+        parts.microstructure.file if isinstance(parts.microstructure, VoxelsSection) else None,
     ]
     paths = [locate(parts.directory, name) for name in named if name is not None]
     paths += [phase.source for phase in phases if phase.source is not None]

@@ -1,5 +1,6 @@
 """Cell and mesh of a case: made once on rank 0, written, and handed to every rank."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -77,8 +78,8 @@ def write_cell_and_mesh(
         run.write_text("cell.json", cell.to_json())
         run.write_json("descriptors.json", descriptor_entries(report, statistics))
         refuse_descriptors(report, allow=allows_missed_targets(case))
-    mesh, record = build_recorded_mesh(case, cell)
-    quality = quality_against_cell(mesh, cell)
+    mesh, record = build_recorded_mesh(case, cell, watcher.meshing if watcher else None)
+    quality = quality_against_cell(mesh, cell, record.get("voxel_fractions"))
     write_mesh(mesh, run.mesh_file, quality, origin={**mesh_origin(case), **record})
     return PreparedMesh(read_written_mesh(run.mesh_file), quality)
 
@@ -110,7 +111,9 @@ def descriptor_entries(
 
 
 def quality_against_cell(
-    mesh: PeriodicMesh, cell: PeriodicCell | None
+    mesh: PeriodicMesh,
+    cell: PeriodicCell | None,
+    fractions: Mapping[str, float] | None = None,
 ) -> MeshQuality | PlaneMeshQuality:
     """Measure a mesh, against the geometry where there is one.
 
@@ -120,13 +123,15 @@ def quality_against_cell(
         The mesh.
     cell : PeriodicCell or None
         The geometry; None for a user's mesh.
+    fractions : mapping of str to float, optional
+        Phase fractions to hold it against where there is no cell: those of a labelled volume.
 
     Returns
     -------
     MeshQuality or PlaneMeshQuality
         With the error of the phase volumes if there is a geometry.
     """
-    return measure_mesh(mesh, None if cell is None else geometric_fractions(cell))
+    return measure_mesh(mesh, fractions if cell is None else geometric_fractions(cell))
 
 
 def mesh_origin(case: Case) -> dict[str, Any]:
