@@ -220,7 +220,7 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
         path / "fields",
         step=0,
         time=0.0,
-        points=mesh.points,
+        points=np.pad(mesh.points, ((0, 0), (0, 3 - mesh.dimension))),
         # Gmsh and VTK order the nodes of a quadratic triangle alike
         cells=mesh.cells[:, VTK_FROM_GMSH] if mesh.cells.shape[1] == 10 else mesh.cells,
         point_data={},
