@@ -161,7 +161,8 @@ class Monitors:
         integrals /= self._total_volume
         macroscopic = state.deformation_gradient.copy()
         if self._space.has_free_surface:
-            macroscopic = self._space.integral(gradient).reshape(3, 3) / self._total_volume
+            lateral = self._space.integral(gradient - macroscopic.ravel()) / self._total_volume
+            macroscopic += lateral.reshape(3, 3)
         macroscopic_step = state.deformation_gradient - previous_macroscopic
         macroscopic_work = float(np.sum(state.stress * macroscopic_step))
         scale = state.stress_scale * max(float(np.linalg.norm(macroscopic_step)), 1e-300)

@@ -4,6 +4,7 @@ The closed forms: a homogeneous block between smooth platens is in uniaxial stre
 point; a rough block lies between that and uniaxial strain, and tends to it when it is flat.
 """
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -208,6 +209,8 @@ def test_mean_stress_is_the_reaction(contact, dimension, sheet, block, build_pro
     F = last.deformation_gradient
     assert F[axis, axis] == pytest.approx(np.exp(-0.04), rel=1e-12)
     assert F[0, 0] > 1.0
+    if dimension == 2:
+        np.testing.assert_array_equal(F[2], [0.0, 0.0, 1.0])
     assert last.hill_mandel_error < 1e-8
 
 
@@ -225,3 +228,32 @@ def test_what_does_not_fit_is_refused(sheet, block, build_problem):
         build_problem(
             replace(flat, points=points), {"grain": J2}, "finite", "platens", Platens("y")
         )
+
+
+@pytest.mark.parametrize("contact", ["smooth", "rough"])
+def test_a_restored_specimen_goes_on_as_if_nothing_had_been(contact, sheet, build_problem):
+    mesh = sheet(10.0, 12.0, 4, 5)
+    path = uniaxial_stress("y", [-0.04, -0.035, -0.06], 1e-3, [3, 1, 2], dimension=2)
+
+    def fresh():
+        return build_problem(mesh, {"grain": J2}, "finite", "platens", Platens("y", contact))
+
+    marching = fresh()
+    rows, saved = [], {}
+    for row in marching.march(path):
+        rows.append(row)
+        saved[row.increment] = marching.checkpoint()
+    for number in (2, 4):
+        arrays, metadata = saved[number]
+        restored = fresh()
+        # What goes through a file goes through JSON.
+        restored.restore(arrays, json.loads(json.dumps(metadata)))
+        following = list(restored.march(path))
+        assert [row.increment for row in following] == list(range(number + 1, 7))
+        for row, expected in zip(following, rows[number + 1 :], strict=True):
+            np.testing.assert_allclose(
+                [row.deformation_gradient, row.first_piola_kirchhoff_stress],
+                [expected.deformation_gradient, expected.first_piola_kirchhoff_stress],
+                rtol=0.0,
+                atol=1e-11,
+            )
