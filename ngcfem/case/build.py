@@ -376,6 +376,7 @@ def _read_user_mesh(case: Case) -> PeriodicMesh:
         length_unit_nm=case.mesh.length_unit_nm,
         period_nm=None if period is None else np.array(period, dtype=float),
         periodic=case.load.boundary == "periodic",
+        phases=case.mesh.phases,
         dimension=case.microstructure.dimension,
     )
     if case.mesh.order is not None and case.mesh.order != mesh.order:

@@ -1,6 +1,6 @@
 """What a Gmsh file holds, taken over without judging it as a periodic mesh."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import gmsh
 import numpy as np
 
 from ngcfem.errors import Finding, InputError
+from ngcfem.mesh.body_phases import MeshBody, chosen_phases, named_phases, physical_names
 from ngcfem.mesh.gmsh_session import gmsh_session
 from ngcfem.quantities import FloatArray, IntArray
 
@@ -43,7 +44,7 @@ class CellsOfFile:
     volume : ndarray of int, shape (m,)
         Tag of the elementary volume (in the plane, surface) of each cell.
     phase_of_volume : mapping of int to str
-        Name of the physical group of each volume, ordered by the number of the group.
+        Phase of each volume, ordered by the number of its group or as the phases were given.
     loose_nodes : int
         Nodes that no cell uses, apart from those of points and lines of a geometry.
     """
@@ -55,7 +56,11 @@ class CellsOfFile:
     loose_nodes: int
 
 
-def read_cells(path: Path, dimension: int = 3) -> CellsOfFile:
+def read_cells(
+    path: Path,
+    dimension: int = 3,
+    phases: Mapping[str, Sequence[int | str]] | None = None,
+) -> CellsOfFile:
     """Read the tetrahedra of a Gmsh file, or the triangles of a plane one.
 
     Parameters
@@ -64,6 +69,9 @@ def read_cells(path: Path, dimension: int = 3) -> CellsOfFile:
         File of format 2.2 or 4.1, ASCII or binary.
     dimension : int
         3, or 2 for triangles in a plane z = const.
+    phases : mapping of str to sequence of int or str, optional
+        Patterns for the names, or numbers, of the groups of each phase; by default every name is a
+        phase.
 
     Returns
     -------
@@ -91,10 +99,15 @@ def read_cells(path: Path, dimension: int = 3) -> CellsOfFile:
                     )
                 ]
             ) from error
-        findings = [*_element_findings(path, dimension), *_name_findings(path, dimension)]
+        bodies, what = _bodies(path, dimension), _SIMPLICES[dimension].body
+        if phases is None:
+            phase_of_body, wrong = named_phases(bodies, str(path), what)
+        else:
+            phase_of_body, wrong = chosen_phases(bodies, phases, str(path), what)
+        findings = [*_element_findings(path, dimension), *wrong]
         if findings:
             raise InputError(findings)
-        return _take_cells(path, dimension)
+        return _take_cells(path, dimension, phase_of_body)
 
 
 def _check_header(path: Path) -> None:
@@ -181,42 +194,31 @@ def _filled_bodies(dimension: int) -> list[int]:
     ]
 
 
-def _name_findings(path: Path, dimension: int) -> Iterator[Finding]:
-    body = _SIMPLICES[dimension].body
+def _bodies(path: Path, dimension: int) -> list[MeshBody]:
+    """Bodies that hold cells, ordered by the number of their first group."""
+    names = physical_names(path)
+    bodies = []
     for tag in _filled_bodies(dimension):
-        groups = [int(g) for g in gmsh.model.getPhysicalGroupsForEntity(dimension, tag)]
-        names = [gmsh.model.getPhysicalName(dimension, group) for group in groups]
-        if len(groups) == 1 and names[0]:
-            continue
-        if not groups:
-            found = "no physical group"
-        elif len(groups) > 1:
-            found = f"{len(groups)} physical groups: {', '.join(sorted(names))}"
-        else:
-            found = f"physical group {groups[0]} without a name"
-        yield Finding(
-            file=str(path),
-            key=f"{body} {tag}",
-            found=found,
-            allowed="exactly one named physical group: the phase",
-            remedy=f'in Gmsh: Physical {body.title()}("grain") = {{...}}, and save with format '
-            "2.2 or 4.1",
-        )
+        groups = []
+        for number in gmsh.model.getPhysicalGroupsForEntity(dimension, tag):
+            name = gmsh.model.getPhysicalName(dimension, number)
+            groups.append((int(number), name or names.get((dimension, int(number)), "")))
+        _, elements, _ = gmsh.model.mesh.getElements(dimension, tag)
+        bodies.append(MeshBody(tag, tuple(groups), sum(len(some) for some in elements)))
+    return sorted(bodies, key=lambda body: (body.number, body.tag))
 
 
-def _take_cells(path: Path, dimension: int) -> CellsOfFile:
+def _take_cells(path: Path, dimension: int, phase_of_body: dict[int, str]) -> CellsOfFile:
     tags, coordinates, _ = gmsh.model.mesh.getNodes()
     tags = np.asarray(tags, dtype=np.int64)
     points = np.asarray(coordinates, dtype=float).reshape(-1, 3)
     element_type = int(gmsh.model.mesh.getElementTypes(dimension)[0])
     width = _SIMPLICES[dimension].nodes_of_type[element_type]
     cells, volume = [], []
-    group_of_volume = {}
     for tag in _filled_bodies(dimension):
         _, nodes = gmsh.model.mesh.getElementsByType(element_type, tag)
         cells.append(np.asarray(nodes, dtype=np.int64).reshape(-1, width))
         volume.append(np.full(len(cells[-1]), tag, dtype=np.int64))
-        group_of_volume[tag] = int(gmsh.model.getPhysicalGroupsForEntity(dimension, tag)[0])
     by_tag = np.concatenate(cells)
     used = np.unique(by_tag)
     order = np.argsort(tags, kind="stable")
@@ -225,10 +227,7 @@ def _take_cells(path: Path, dimension: int) -> CellsOfFile:
         points=points[rows] if dimension == 3 else _in_plane(points[rows], path),
         cells=np.searchsorted(used, by_tag),
         volume=np.concatenate(volume),
-        phase_of_volume={
-            tag: gmsh.model.getPhysicalName(dimension, group)
-            for tag, group in sorted(group_of_volume.items(), key=lambda item: (item[1], item[0]))
-        },
+        phase_of_volume=phase_of_body,
         loose_nodes=_count_loose_nodes(tags, used, dimension),
     )
 

@@ -1,7 +1,7 @@
 """Reading of mesh files: a user's, which knows nothing of ngcfem, or one that ngcfem wrote."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ def read_mesh(
     period_nm: FloatArray | None = None,
     periodic: bool = True,
     dimension: int = 3,
+    phases: Mapping[str, Sequence[int | str]] | None = None,
 ) -> PeriodicMesh:
     """Read a user's Gmsh file.
 
@@ -52,6 +53,9 @@ def read_mesh(
         Whether boundary nodes are to be paired; False for uniform-displacement boundaries.
     dimension : int
         3, or 2 for a plane mesh.
+    phases : mapping of str to sequence of int or str, optional
+        Patterns for the names, or numbers, of the groups of each phase, such as
+        ``{"grain": ["poly*"]}`` for the files of Neper; by default every name is a phase.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def read_mesh(
     Cells of the wrong orientation are turned. Pairs of nodes are found by position alone.
     """
     path = Path(path)
-    found = read_cells(path, dimension)
+    found = read_cells(path, dimension, phases)
     volumes, counts = np.unique(found.volume, return_counts=True)
     names = tuple(dict.fromkeys(found.phase_of_volume.values()))
     volumes_of_name = dict.fromkeys(names, 0)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
 from ngcfem.results.provenance import collect_provenance
 from ngcfem.results.run import RunDirectory, RunState, default_run_directory
 from ngcfem.workflow.preparation import PreparedMesh, share_mesh, write_cell_and_mesh
+from ngcfem.workflow.problem_size import check_memory, estimate_cost, size_of_mesh
 from ngcfem.workflow.recording import Recorder
 from ngcfem.workflow.stop_request import StopRequest
 from ngcfem.workflow.watching import Watcher
@@ -62,9 +64,12 @@ def run_case(
         If the load path could not be followed to its end; the results up to there are complete.
     InterruptedRunError
         If the run was asked to stop; it can be resumed.
+    ResourceError
+        If the machine does not have the memory that is needed.
     """
     comm = world() if comm is None else comm
     watcher = watcher or Watcher()
+    here = processes_on_this_machine(comm)
     path = directory or default_run_directory(case.path, case.case_hash)
     run: RunDirectory | None = None
     error: Exception | None = None
@@ -78,6 +83,7 @@ def run_case(
             else:
                 run = RunDirectory.create(path, case.text, case.resolved_toml(), case.case_hash)
                 prepared = _begin(case, run, comm.size, watcher)
+            _tell_size(case, prepared, run, comm.size, here, watcher)
         except Exception as failure:
             error = failure
             if run is not None:
@@ -113,6 +119,7 @@ def resume_run(directory: Path, watcher: Watcher | None = None, comm: Any = None
     """
     comm = world() if comm is None else comm
     watcher = watcher or Watcher()
+    here = processes_on_this_machine(comm)
     run: RunDirectory | None = None
     error: Exception | None = None
     prepared: PreparedMesh | None = None
@@ -123,6 +130,7 @@ def resume_run(directory: Path, watcher: Watcher | None = None, comm: Any = None
             run = RunDirectory.resume(directory)
             case = load_case(run.resolved_case_file)
             prepared, checkpoint = _reopen(case, run, watcher)
+            _tell_size(case, prepared, run, comm.size, here, watcher)
         except Exception as failure:
             error = failure
             if run is not None:
@@ -146,6 +154,39 @@ def world() -> Any:
     return MPI.COMM_WORLD
 
 
+def processes_on_this_machine(comm: Any) -> int:
+    """Count the ranks that share the memory of this one; collective.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        Communicator.
+
+    Returns
+    -------
+    int
+        Number of ranks.
+    """
+    from mpi4py import MPI
+
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    size = int(node.size)
+    node.Free()
+    return size
+
+
+def _tell_size(
+    case: Case, prepared: PreparedMesh, run: RunDirectory, ranks: int, here: int, watcher: Watcher
+) -> None:
+    """Say what the run will need, and refuse what the machine cannot hold."""
+    estimate = estimate_cost(case, size_of_mesh(prepared.mesh), ranks)
+    watcher.message(estimate.text)
+    run.log.write("estimate", **asdict(estimate))
+    warning = check_memory(estimate, here)
+    if warning:
+        watcher.message(warning)
+
+
 def write_provenance(case: Case, run: RunDirectory, ranks: int) -> None:
     """Write what a run depends on beside its case.
 
@@ -162,6 +203,7 @@ def write_provenance(case: Case, run: RunDirectory, ranks: int) -> None:
         "case": case.path,
         "statistics": case.statistics_path,
         "mesh": case.mesh_path,
+        "voxels": case.voxels_path,
         "pillar_data": case.compare_path,
     }
     inputs = {role: path for role, path in files.items() if path is not None}
@@ -291,8 +333,6 @@ def _solve(
 
 def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> dict[str, Any]:
     """Entries of the summary that are known before the march."""
-    from dataclasses import asdict
-
     options = problem.options
     return {
         "title": case.title,
