@@ -91,7 +91,9 @@ def is_closed(triangles: IntArray) -> bool:
     )
 
 
-def grain_complex(request: GrainRequest, size_factor: float, spin: int) -> GrainComplex:
+def grain_complex(
+    request: GrainRequest, size_factor: float, merge_factor: float, spin: int
+) -> GrainComplex:
     """Triangulate all surfaces of a grain, in the current Gmsh session.
 
     Parameters
@@ -100,6 +102,8 @@ def grain_complex(request: GrainRequest, size_factor: float, spin: int) -> Grain
         The grain.
     size_factor : float
         Factor on the edge lengths of the inner surfaces.
+    merge_factor : float
+        Factor on the length up to which edges of the grain collapse.
     spin : int
         Seed of the turns of the crystal surfaces.
 
@@ -127,7 +131,7 @@ def grain_complex(request: GrainRequest, size_factor: float, spin: int) -> Grain
     points, facets, disc_rows = grain_surface(
         request.grain,
         request.inset_nm,
-        request.merge_nm,
+        merge_factor * request.merge_nm,
         sizes.interface_nm,
         [_disc(crystals[number]) for number in flats],
     )

@@ -9,7 +9,7 @@ from ngcfem.mesh.box_meshing import RawMesh, collect_tetrahedra
 from ngcfem.mesh.element_sizes import ElementSizes, SizeField, grain_size_field
 from ngcfem.mesh.gmsh_session import gmsh_session
 from ngcfem.mesh.grain_complex import GrainComplex, GrainRequest, grain_complex
-from ngcfem.mesh.quality import tetrahedron_shapes
+from ngcfem.mesh.quality import tetrahedron_shapes, tetrahedron_volumes
 from ngcfem.mesh.relaxation import Leash, relax_nodes
 
 
@@ -21,6 +21,8 @@ class FillingAttempt:
     ----------
     size_factor : float
         Factor on the edge lengths of the inner surfaces.
+    merge_factor : float
+        Factor on the length up to which edges of the grain collapse.
     algorithm : int
         Gmsh's number of the algorithm: 1 Delaunay, 10 HXT.
     optimizer : str
@@ -30,6 +32,7 @@ class FillingAttempt:
     """
 
     size_factor: float
+    merge_factor: float
     algorithm: int
     optimizer: str
     spin: int
@@ -44,7 +47,7 @@ class FilledGrain:
     mesh : RawMesh
         The nodes of the outer surface come first, in their order.
     minimum_dihedral_angle_deg, minimum_gamma : float
-        Of the worst tetrahedra; negative if one is inverted.
+        Of the worst tetrahedra once the outer surface gives way; negative if one is inverted.
     """
 
     mesh: RawMesh
@@ -95,6 +98,8 @@ def fill_grain(request: GrainRequest, attempt: FillingAttempt) -> FilledGrain:
     1. Gmsh keeps the triangles of all surfaces and fills the volumes between them.
     2. All nodes but those of the outer surface, which the neighbours share, are then moved where
        that improves the worst tetrahedra.
+    3. The outer surface lies on no interface and moves when the grains are joined: the grain is
+       judged by what it becomes when that surface gives way, which is not kept.
     """
     sizes = request.sizes.scaled(attempt.size_factor)
     options = {
@@ -102,7 +107,7 @@ def fill_grain(request: GrainRequest, attempt: FillingAttempt) -> FilledGrain:
         "Mesh.MeshSizeMin": 0.2 * request.sizes.smallest_nm,
     }
     with gmsh_session("one grain", options):
-        surfaces = grain_complex(request, attempt.size_factor, attempt.spin)
+        surfaces = grain_complex(request, attempt.size_factor, attempt.merge_factor, attempt.spin)
         gmsh.clear()
         field = grain_size_field(sizes, request.grain, request.inset_nm, request.inclusions)
         mesh = _filled(surfaces, request, attempt, field)
@@ -111,16 +116,12 @@ def fill_grain(request: GrainRequest, attempt: FillingAttempt) -> FilledGrain:
         raise RuntimeError("Gmsh did not keep the nodes of the outer surface")
     fixed = np.zeros(len(mesh.points), dtype=bool)
     fixed[:shared] = True
-    points = relax_nodes(
-        mesh.points,
-        mesh.cells,
-        np.arange(len(mesh.points)),
-        fixed,
-        mesh.phase.astype(np.int64),
-        surface_leash(request.merge_nm, request.sizes),
-    )
-    shapes = tetrahedron_shapes(points[mesh.cells])
-    sound = bool(np.all(shapes.volume > 0.0))
+    leash = surface_leash(request.merge_nm, request.sizes)
+    alone, phase = np.arange(len(mesh.points)), mesh.phase.astype(np.int64)
+    points = relax_nodes(mesh.points, mesh.cells, alone, fixed, phase, leash)
+    judged = relax_nodes(points, mesh.cells, alone, np.zeros_like(fixed), phase, leash)
+    shapes = tetrahedron_shapes(judged[mesh.cells])
+    sound = bool(np.all(tetrahedron_volumes(points[mesh.cells]) > 0.0))
     return FilledGrain(
         RawMesh(points, mesh.cells, mesh.phase, mesh.grain),
         float(shapes.minimum_dihedral_angle_deg.min()) if sound else -1.0,

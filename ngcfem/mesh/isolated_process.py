@@ -32,6 +32,7 @@ class IsolatedProcess:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._messages: int | None = None
         self._stopped = False
 
     def __enter__(self) -> Self:
@@ -91,9 +92,10 @@ class IsolatedProcess:
                 alarm.cancel()
         if answer is None:
             code = process.wait()
+            said = self._last_message()
             self._end()
             ending = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            raise RuntimeError(f"the process of Gmsh ended ({ending})")
+            raise RuntimeError(f"the process of Gmsh ended ({ending}){said}")
         succeeded, result = answer
         if not succeeded:
             raise RuntimeError(result)
@@ -117,10 +119,13 @@ class IsolatedProcess:
             for name, value in os.environ.items()
             if not name.startswith(("PMI", "PMIX", "MPI", "HYDRA", "OMPI"))
         }
+        # Gmsh writes past its own log; a pipe that nobody reads would fill up
+        self._messages = os.memfd_create("gmsh")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ngcfem.mesh.isolated_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._messages,
             env=environment,
         )
         return self._process
@@ -136,6 +141,16 @@ class IsolatedProcess:
                 except BrokenPipeError:
                     continue
         process.wait()
+        if self._messages is not None:
+            os.close(self._messages)
+            self._messages = None
+
+    def _last_message(self) -> str:
+        if self._messages is None:
+            return ""
+        size = os.fstat(self._messages).st_size
+        lines = os.pread(self._messages, size, 0).decode(errors="replace").strip().splitlines()
+        return f": {lines[-1].strip()}" if lines else ""
 
 
 def _send(stream: BinaryIO | Any, message: Any) -> None:

@@ -30,7 +30,9 @@ from ngcfem.quantities import FloatArray, IntArray
 
 _ALGORITHMS = (1, 10)
 _OPTIMIZERS = ("Netgen", "")
-_SIZE_FACTORS = (1.0, 0.93, 0.86, 0.8)
+_FACTORS = ((1.0, 1.0), (0.93, 0.6), (0.86, 1.2), (0.8, 0.3))
+"""Factors on edge lengths and merging length of the inner surfaces, turn by turn."""
+
 _CONTENT_DIHEDRAL_DEG = 12.0
 _CONTENT_GAMMA = 0.15
 _CONTENT_SLENDERNESS = 3.0
@@ -97,8 +99,8 @@ def mesh_whole_cells(
     3. Every cell is filled on its own, in a process beside this one that a crash of Gmsh may take:
        outer faces, the grain moved in by half the thickness of the network, crystals and caps
        inside, all scaled to their exact volumes. A cell that fails, or comes out badly, is tried
-       again with other algorithms, without the Netgen optimizer, with finer inner surfaces and
-       with turned crystals; the best try is kept.
+       again with other algorithms, without the Netgen optimizer, with inner surfaces of other
+       edge lengths and with turned crystals; the best try is kept.
     4. Nodes are moved where that improves the worst tetrahedron, without a change of the volumes of
        the phases.
     """
@@ -205,11 +207,11 @@ def _filled(
     content_gamma = _CONTENT_GAMMA / slenderness
     best: FilledGrain | None = None
     best_score, reasons, attempts = -1.0, [], 0
-    for turn, factor in enumerate(_SIZE_FACTORS):
+    for turn, (factor, merging) in enumerate(_FACTORS):
         for algorithm in _ALGORITHMS:
             for optimizer in _OPTIMIZERS:
                 attempts += 1
-                attempt = FillingAttempt(factor, algorithm, optimizer, spin + turn)
+                attempt = FillingAttempt(factor, merging, algorithm, optimizer, spin + turn)
                 try:
                     tried: FilledGrain = process.call(
                         fill_grain, request, attempt, limit_s=_LIMIT_S

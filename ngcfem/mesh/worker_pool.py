@@ -4,7 +4,6 @@ import os
 import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
 
 from ngcfem.mesh.isolated_process import IsolatedProcess
 
@@ -63,14 +62,19 @@ def run_tasks[Task, Result](
             idle.put(process)
 
     executor = ThreadPoolExecutor(workers)
+    futures = [executor.submit(run, item) for item in items]
     try:
-        futures: list[Any] = [executor.submit(run, item) for item in items]
-        for number, _ in enumerate(as_completed(futures)):
+        for number, future in enumerate(as_completed(futures)):
+            if future.exception() is not None:
+                # every item before this one has been started, and is waited for
+                executor.shutdown(wait=True, cancel_futures=True)
+                break
             if finished is not None:
                 finished(number + 1)
         return [future.result() for future in futures]
+    except Exception:
+        raise
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.kill()
         raise
