@@ -37,7 +37,7 @@ def crystal_radii(statistics: CompositeStatistics, volume_nm3: float) -> FloatAr
     guess = max(1, round(target / _mean_volume_nm3(statistics)))
     choices = []
     for number in range(max(1, guess - 3), guess + 4):
-        radii = _stratified(statistics, number)
+        radii = stratified_radii(statistics, number)
         volume = float((4.0 / 3.0 * np.pi * radii**3).sum())
         choices.append((abs(np.log(target / volume)), number, radii * (target / volume) ** (1 / 3)))
     return min(choices, key=lambda choice: choice[:2])[2]
@@ -51,7 +51,21 @@ def _mean_volume_nm3(statistics: CompositeStatistics) -> float:
     return 4.0 / 3.0 * np.pi * radius**3 * (1.0 + spread**2) ** 3
 
 
-def _stratified(statistics: CompositeStatistics, number: int) -> FloatArray:
+def stratified_radii(statistics: CompositeStatistics, number: int) -> FloatArray:
+    """Give a number of radii the distribution of the statistics.
+
+    Parameters
+    ----------
+    statistics : CompositeStatistics
+        Mean and spread, or samples, of the diameter.
+    number : int
+        How many.
+
+    Returns
+    -------
+    ndarray, shape (number,)
+        Ascending radii in nm.
+    """
     if statistics.crystal_diameter_samples_nm:
         shares = (np.arange(number) + 0.5) / number
         return 0.5 * np.quantile(np.array(statistics.crystal_diameter_samples_nm), shares)

@@ -22,6 +22,7 @@ from ngcfem.microstructure.cell import (
     box_lattice,
 )
 from ngcfem.microstructure.composite_cells import CRYSTAL_GAP_NM, MINIMUM_GRAINS, grain_diameters
+from ngcfem.microstructure.crystal_population import capped_crystals, stratified_radii
 from ngcfem.microstructure.plane_packing import PlanePackingRequest, pack_discs
 from ngcfem.microstructure.plane_tessellation import (
     PlaneTessellation,
@@ -30,16 +31,16 @@ from ngcfem.microstructure.plane_tessellation import (
 )
 from ngcfem.microstructure.simple_cells import MINIMUM_SPHERE_GAP
 from ngcfem.microstructure.statistics import CompositeStatistics
-from ngcfem.microstructure.tessellation import stratified_lognormal
 from ngcfem.quantities import (
     AXIS_INDEX,
     COMPOSITE_PHASES,
     GRAIN,
     INTERFACE,
     NANOCRYSTAL,
-    BoolArray,
     FloatArray,
 )
+
+_MANY = 500
 
 
 def _plane_aspect(cell_aspect: Sequence[float]) -> FloatArray:
@@ -147,7 +148,7 @@ def plane_nanocomposite_cell(
     radii = disc_radii(statistics, float(tessellation.edges_nm.prod()))
     request = PlanePackingRequest(
         radii_nm=radii,
-        capped=_capped(len(radii), statistics.capped_share, generator),
+        capped=capped_crystals(len(radii), statistics.capped_share, generator),
         cap_thickness_nm=statistics.cap_thickness_nm,
         cap_half_angle_deg=statistics.cap_half_angle_deg,
         inset_nm=0.5 * statistics.interface_thickness_nm,
@@ -327,7 +328,7 @@ def disc_radii(statistics: CompositeStatistics, area_nm2: float) -> FloatArray:
     Parameters
     ----------
     statistics : CompositeStatistics
-        Fraction (here of the area), mean diameter and spread.
+        Fraction (here of the area), and mean and spread or samples of the diameter.
     area_nm2 : float
         Area of the cell.
 
@@ -344,17 +345,11 @@ def disc_radii(statistics: CompositeStatistics, area_nm2: float) -> FloatArray:
     target = statistics.crystal_fraction * area_nm2
     if target == 0.0:
         return np.zeros(0)
-    radius, spread = 0.5 * statistics.crystal_diameter_nm, statistics.crystal_diameter_variation
-    guess = max(1, round(target / (np.pi * radius**2 * (1.0 + spread**2))))
+    many = stratified_radii(statistics, _MANY)
+    guess = max(1, round(target / float(np.pi * (many**2).mean())))
     choices = []
     for number in range(max(1, guess - 3), guess + 4):
-        radii = stratified_lognormal(number, radius, spread)
+        radii = stratified_radii(statistics, number)
         area = float((np.pi * radii**2).sum())
         choices.append((abs(np.log(target / area)), number, radii * np.sqrt(target / area)))
     return min(choices, key=lambda choice: choice[:2])[2]
-
-
-def _capped(number: int, share: float, generator: np.random.Generator) -> BoolArray:
-    # evenly over the sizes, so that the area of the caps does not depend on the seed much
-    steps = np.floor(np.arange(number + 1) * share + generator.random())
-    return np.diff(steps) > 0.5

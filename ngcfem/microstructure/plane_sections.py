@@ -53,7 +53,7 @@ def plane_phase_at(cell: PeriodicCell, points: FloatArray) -> Int32Array:
 
 
 def plane_section(
-    cell: PeriodicCell, resolution: int = 480
+    cell: PeriodicCell, resolution: int = 900
 ) -> tuple[Int32Array, tuple[float, float]]:
     """Sample a plane cell on a grid over one period.
 

@@ -12,7 +12,7 @@ from ngcfem.report.figures import new_figure, png, styled
 
 _EDGE_COLOUR = "#30363d"
 _WIDTH_IN = 6.4
-_LEGEND_IN = 1.2
+_LEGEND_IN = 0.8
 
 
 def draw_plane_cell(cell: PeriodicCell) -> bytes:
