@@ -31,6 +31,8 @@ def draw_cell(cell: PeriodicCell) -> bytes:
         [[int(colours[name][n : n + 2], 16) for n in (1, 3, 5)] for name in cell.phase_names],
         dtype=np.uint8,
     )
+    turned = not np.array_equal(cell.rotation, np.eye(3))
+    names_of_axes = ("period 1", "period 2", "period 3") if turned else AXIS_NAMES
     with styled():
         figure = new_figure(10.2, 3.9)
         panels = figure.subplots(1, 3)
@@ -39,9 +41,9 @@ def draw_cell(cell: PeriodicCell) -> bytes:
             axes.imshow(
                 palette[phases], origin="lower", extent=(0.0, width, 0.0, height), aspect="equal"
             )
-            axes.set_xlabel(f"{AXIS_NAMES[(axis + 1) % 3]} [nm]")
-            axes.set_ylabel(f"{AXIS_NAMES[(axis + 2) % 3]} [nm]")
-            axes.set_title(f"half way along {AXIS_NAMES[axis]}")
+            axes.set_xlabel(f"{names_of_axes[(axis + 1) % 3]} [nm]")
+            axes.set_ylabel(f"{names_of_axes[(axis + 2) % 3]} [nm]")
+            axes.set_title(f"half way along {names_of_axes[axis]}")
             axes.grid(visible=False)
         handles = [
             panels[0].plot([], [], marker="s", linestyle="none", color=colours[name])[0]
