@@ -12,11 +12,13 @@ import numpy as np
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
+from ngcfem.fem.condensation import condense_tangent
 from ngcfem.fem.linear_solver import BorderedSolver
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
 from ngcfem.fem.newton import EquilibriumState, NewtonSolver
 from ngcfem.fem.periodic import RepresentativeVolume
+from ngcfem.fem.predictor import affine_guess, secant_guess
 from ngcfem.fem.restart import gather_cells
 from ngcfem.fem.snapshot import FieldSnapshot, take_snapshot
 from ngcfem.fem.solver_options import SolverOptions
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 IDENTITY = np.eye(3)
-PLANE_COMPONENTS = np.array([0, 1, 3, 4, 8])
-"""Components 3 i + J that a cell of the plane answers to: those in the plane, and F33."""
 STATUS_TEXT = {
     1: "a local iteration of a law did not converge",
     2: "an integration point is inverted (det F <= 0)",
@@ -270,28 +270,18 @@ class PeriodicProblem:
         """Guess fluctuation and macroscopic F at the end of a step."""
         march = self._march
         assert march is not None
-        prescribed = target.prescribed
         current = self._deformation_gradient
         if self.options.predictor == "secant" and march.previous_step > 0.0 and not new_segment:
-            ratio = step / march.previous_step
-            guess = current + ratio * (current - march.previous_deformation_gradient)
-            guess[prescribed] = target.deformation_gradient[prescribed]
-            fluctuation = self._fluctuation + ratio * (
-                self._fluctuation - self._previous_fluctuation
+            return secant_guess(
+                target,
+                step / march.previous_step,
+                (self._fluctuation, self._previous_fluctuation),
+                (current, march.previous_deformation_gradient),
             )
-            return fluctuation, guess
-        guess = np.where(prescribed, target.deformation_gradient, current)
         if self.options.predictor == "none" or new_segment:
+            guess = np.where(target.prescribed, target.deformation_gradient, current)
             return self._fluctuation.copy(), guess
-        free_diagonal = ~np.diag(prescribed)
-        if free_diagonal.any() and self.kinematics == "finite":
-            # Plastic flow keeps the volume: scale the free diagonal so that det F stays.
-            ratio = np.linalg.det(current) / np.linalg.det(guess)
-            for axis in np.flatnonzero(free_diagonal):
-                guess[axis, axis] *= ratio ** (1.0 / free_diagonal.sum())
-        relative = guess @ np.linalg.inv(current)
-        d = self._space.dimension
-        return self._fluctuation @ relative[:d, :d].T, guess
+        return affine_guess(target, self._fluctuation, current, self.kinematics)
 
     def _evaluate(self, fluctuation: FloatArray, macroscopic: FloatArray) -> EquilibriumState:
         """Update all points and sum the residual; collective."""
@@ -402,21 +392,7 @@ class PeriodicProblem:
         time_increment_s, self._time_increment_s = self._time_increment_s, VANISHING_TIME_S
         self._evaluate(self._fluctuation, self._deformation_gradient)
         self._time_increment_s = time_increment_s
-        self._space.assemble_tangent()
-        components = np.arange(9) if self._space.dimension == 3 else PLANE_COMPONENTS
-        columns, rows = self._space.border(components, symmetric=False)
-        condensed = self._space.integrated_moduli()[np.ix_(components, components)]
-        self._linear.update(columns[:, :0], rows[:, :0], np.zeros((0, 0)))
-        for column in range(len(components)):
-            response, _, result = self._linear.solve(
-                columns[:, column].reshape(-1, self._space.dimension), np.zeros(0), 1e-12, 2000
-            )
-            if not result.converged:
-                raise NotConvergedError("a linear solve of the effective tangent failed")
-            condensed[:, column] -= self._comm.allreduce(rows.T @ response.ravel(), op=MPI.SUM)
-        tangent = np.full((9, 9), np.nan)
-        tangent[np.ix_(components, components)] = condensed / self._cell_volume
-        return tangent
+        return condense_tangent(self._space, self._linear) / self._cell_volume
 
     def snapshot(self) -> FieldSnapshot:
         """Fields of the committed state on this rank, on the mesh that is not wrapped.
