@@ -114,9 +114,12 @@ def _validate(case: CasePath) -> None:
     """
     from ngcfem.case.schema import load_case
     from ngcfem.case.summary import summary_of
+    from ngcfem.workflow.problem_size import size_lines
 
     loaded = load_case(case)
     _print(f"{case}: valid\n{summary_of(loaded)}")
+    for line in size_lines(loaded):
+        _print(f"  {line}")
 
 
 @app.command("show")
@@ -152,10 +155,13 @@ def _mesh(case: CasePath, out: Out = None) -> None:
     Example: ngcfem mesh cases/demo.toml --out mesh
     """
     from ngcfem.case.schema import load_case
+    from ngcfem.cli.progress import ProgressReport
     from ngcfem.workflow.stages import generate_mesh_stage
 
     loaded = load_case(case)
-    _print(generate_mesh_stage(loaded, out))
+    with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
+        text = generate_mesh_stage(loaded, out, progress.watcher)
+    _print(text)
 
 
 @app.command("run")
@@ -300,6 +306,51 @@ def _report(directory: RunPath) -> None:
     from ngcfem.workflow.stages import report_stage
 
     _print(report_stage(directory))
+
+
+@app.command("export")
+def _export(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="Case file, run directory, or mesh (.msh)."),
+    ],
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="inp, vtu, vtk, msh, msh22 or med (mesh); npy, vti or dream3d (voxels).",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write.")] = None,
+    order: Annotated[
+        int | None, typer.Option("--order", help="Order of the elements of a mesh, 1 or 2.")
+    ] = None,
+    spacing: Annotated[
+        float | None, typer.Option("--spacing", help="Largest edge of a voxel in nm.")
+    ] = None,
+    equations: Annotated[
+        bool, typer.Option("--equations", help="Abaqus: periodicity as equations.")
+    ] = False,
+) -> None:
+    """Write a mesh or a cell for another program.
+
+    Meshes go with sets of phases, grains and periodic pairs; voxels are sampled from the cell.
+
+    Example: ngcfem export cases/demo.toml --format inp --order 2
+    """
+    from ngcfem.workflow.export import export_stage
+
+    _print(
+        export_stage(
+            source,
+            file_format,
+            out,
+            order=order,
+            spacing_nm=spacing,
+            equations=equations,
+        )
+    )
 
 
 @app.command("doctor")
