@@ -172,7 +172,8 @@ def _linearized(
     (drive, resistance), linear = jax.linearize(lambda x: balance(x, arguments, load), slips)
     one, zero = jnp.ones_like(slips[0]), jnp.zeros_like(slips[0])
     seeds = ((one, zero, zero), (zero, one, zero), (zero, zero, one))
-    return drive, resistance, [linear(seed) for seed in seeds]
+    # The barrier keeps XLA from computing all this anew for each of its many uses.
+    return lax.optimization_barrier((drive, resistance, [linear(seed) for seed in seeds]))
 
 
 def _solve(matrix: list[list[Scalar]], right: Triple) -> Triple:
@@ -218,6 +219,9 @@ def _newton(
         matrix.append(row)
         residual.append(jnp.where(asleep, 0.0, excess))
         error = jnp.maximum(error, jnp.abs(residual[p]))
+    matrix, residual, exponents, error = lax.optimization_barrier(
+        (matrix, residual, exponents, error)
+    )
     newton = _solve(matrix, (residual[0], residual[1], residual[2]))
     step = tuple(
         dz / (1.0 + 0.5 * k * jnp.maximum(dz, 0.0)) for dz, k in zip(newton, exponents, strict=True)
