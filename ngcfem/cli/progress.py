@@ -71,7 +71,7 @@ class ProgressReport:
         self._console = console or Console(file=sys.stdout, highlight=False)
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._meshed = ""
+        self._meshed = 0
 
     def __enter__(self) -> Self:
         """Start the bar where there is a terminal."""
@@ -123,13 +123,18 @@ class ProgressReport:
         what : str
             What is being done.
         """
+        if done == 0:
+            # A way of meshing begins, and says why the one before was given up.
+            self.message(f"mesh: {what}")
+            self._meshed = 0
         if self._bar is not None:
             self._show("mesh", done, total, what)
             return
-        # Without a terminal a line when another kind of work begins, and one at its end.
-        if what != self._meshed or done >= total:
-            self._meshed = what
-            self._console.print(f"mesh {done}/{total}  {what}", soft_wrap=True, markup=False)
+        # Without a terminal a line for every tenth of the work.
+        tenth = 10 * done // max(total, 1)
+        if tenth > self._meshed:
+            self._meshed = tenth
+            self.message(f"mesh {done}/{total}  {what}")
 
     def _show(self, name: str, done: float, total: float, state: str) -> None:
         assert self._bar is not None
