@@ -16,6 +16,7 @@ AREA_TOLERANCE = 1e-6
 """Largest error of a grain area over the mean grain area."""
 
 LLOYD_STEPS = 6
+STARTS = 10
 _REACHES = (0.6, 1.0, 2.0, 4.0)
 _FILLED = 1e-9
 
@@ -376,11 +377,23 @@ def tessellate_plane(
     2. Weights are fitted to the areas, and the sites moved to the centroids of their grains
        (Lloyd), ``LLOYD_STEPS`` times: the grains become roundish.
     3. If a move empties a grain, the weights start again from the squared radii.
+    4. Positions from which the areas are not met give way to others, ``STARTS`` times.
     """
     areas = np.pi / 4.0 * diameters_nm**2
     aspect = cell_aspect / np.sqrt(np.prod(cell_aspect))
     edges = aspect * np.sqrt(areas.sum())
-    radii = 0.5 * diameters_nm
+    for start in range(STARTS):
+        try:
+            return _tessellated(0.5 * diameters_nm, areas, edges, generator)
+        except RefusedError:
+            if start == STARTS - 1:
+                raise
+    raise AssertionError("the last start returns or raises")
+
+
+def _tessellated(
+    radii: FloatArray, areas: FloatArray, edges: FloatArray, generator: np.random.Generator
+) -> PlaneTessellation:
     sites = _pushed_apart(generator.random((len(radii), 2)) * edges, radii, edges)
     start = radii**2 - (radii**2).mean()
     weights = start
