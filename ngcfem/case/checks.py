@@ -13,6 +13,7 @@ import numpy as np
 
 from ngcfem.atomprobe.statistics import StatisticsFile
 from ngcfem.case.composite import phases_of_composite
+from ngcfem.case.feasibility_checks import check_feasibility
 from ngcfem.case.files import locate, missing_file
 from ngcfem.case.findings import shown
 from ngcfem.case.load_checks import check_load, check_load_of_cell, true_strains
@@ -44,7 +45,6 @@ from ngcfem.experiment.pillar_file import read_pillar_data
 from ngcfem.microstructure.cell import INCLUSION, MATRIX
 from ngcfem.microstructure.simple_cells import MINIMUM_SPHERE_GAP
 
-LARGEST_ELONGATION = 2.0
 STATISTICAL_KINDS: tuple[str, ...] = ("nanocomposite", "nanoglass", "glass")
 
 
@@ -169,17 +169,10 @@ def _check_microstructure(parts: CaseParts) -> Iterator[Finding]:
             "delete the line",
         )
     yield from check_dimension(micro, parts.mesh, parts.file, parts.given.get("microstructure", ()))
-    if isinstance(micro, CompositeSection) and micro.dimension == 3:
-        elongation = max(micro.cell_aspect) / min(micro.cell_aspect)
-        if elongation > LARGEST_ELONGATION:
-            yield Finding(
-                parts.file,
-                "microstructure.cell_aspect",
-                shown(micro.cell_aspect),
-                f"edges that differ by a factor of {LARGEST_ELONGATION:g} at most: more elongated "
-                "cells have not been meshed",
-                "choose a less elongated cell",
-            )
+    if isinstance(micro, CompositeSection):
+        yield from check_feasibility(
+            micro, parts.statistics, parts.composite, parts.directory, parts.file
+        )
     if isinstance(micro, SphereSection) and micro.dimension == 3:
         yield from _check_sphere(parts, micro)
     if isinstance(micro, LaminateSection):

@@ -8,9 +8,9 @@ from ngcfem.quantities import BoolArray, FloatArray
 
 _FULL_SHELL_DEG = 150.0
 _RIM_BALL = 0.3
-_RING_SPAN_DEG = 80.0
-_RING_PLACE = 0.55
-_LARGEST_SPACING_NM = 0.9
+_DEPTH = 0.15
+_DEPTH_NM = 0.12
+_STEP_DEG = 0.5
 _MEDIAL_STEPS = 4
 _SPHERE = 1e-9
 
@@ -132,42 +132,56 @@ def cap_balls(
     Every ball touches the outer surface of the cap, of radius R = r + t, from inside and is as
     large as crystal and cap together can hold: seen under the angle d from the rim, its centre lies
     at s = (R^2 - r^2) / (2 (R - r cos d)), where it reaches the inner edge of the rim, or at
-    s = R / (1 + sin d), where it touches the cone of the rim. One ball sits at the pole, rings of
-    them follow, and small ones stand in the outer edge of the rim, which they leave by 0.13 of the
-    thickness. A cap beyond 150 degrees counts as a whole shell.
+    s = R / (1 + sin d), where it touches the cone of the rim. A ball of radius q covers the surface
+    as far as sqrt(2 e / (1 / q - 1 / R)) around where it touches it, up to a depth e; rings of them
+    follow each other from the pole at this distance, the last one in the edge of the rim. All balls
+    are then grown by e / 2, so that the surface stands out of them by about as much as they stand
+    out of it. A cap beyond 150 degrees counts as a whole shell.
     """
     outer = radius_nm + thickness_nm
     if half_angle_deg > _FULL_SHELL_DEG:
         return np.zeros((1, 3)), np.full(1, outer)
     half_angle = np.radians(half_angle_deg)
-    rim_ball = _RIM_BALL * thickness_nm
-    rim = max(half_angle - float(np.arcsin(rim_ball / (outer - rim_ball))), 0.0)
-    rings = int(np.ceil(half_angle_deg / _RING_SPAN_DEG))
-    polar_angles = [_RING_PLACE * half_angle * 2.0 * k / rings for k in range(1, rings)]
-    polar_angles = [0.0, *polar_angles, _RING_PLACE * half_angle * (2.0 - 1.0 / rings), rim]
-    positions, radii = [], []
-    for number, polar in enumerate(polar_angles):
+    depth = min(_DEPTH * thickness_nm, _DEPTH_NM)
+
+    def ball(polar: float) -> float:
         below = half_angle - polar
         distance = (outer**2 - radius_nm**2) / (2.0 * (outer - radius_nm * np.cos(below)))
         if distance * np.cos(below) > radius_nm:
             distance = outer / (1.0 + np.sin(below))
-        if number == len(polar_angles) - 1:
-            distance = outer - rim_ball
-        ball = outer - distance
-        length = 2.0 * np.pi * outer * np.sin(polar)
-        count = max(6, int(np.ceil(length / max(ball, _LARGEST_SPACING_NM)))) if number else 1
+        return outer - distance
+
+    def width(radius: float) -> float:
+        return float(np.sqrt(2.0 * depth / (1.0 / radius - 1.0 / outer)))
+
+    rim_ball = _RIM_BALL * thickness_nm
+    rim = max(half_angle - float(np.arcsin(rim_ball / (outer - rim_ball))), 0.0)
+    rings = [(0.0, ball(0.0))]
+    covered = width(ball(0.0)) / outer
+    step = np.radians(_STEP_DEG)
+    while covered < rim:
+        polar = covered
+        while polar < rim and polar - width(ball(polar)) / outer < covered:
+            polar += step
+        if polar >= rim:
+            break
+        rings.append((polar, ball(polar)))
+        covered = polar + width(ball(polar)) / outer
+    rings.append((rim, rim_ball))
+    positions, radii = [], []
+    for polar, radius in rings:
+        around = 2.0 * np.pi * outer * np.sin(polar)
+        count = max(1, int(np.ceil(around / (2.0 * width(radius)))))
         azimuth = 2.0 * np.pi * np.arange(count) / count
-        positions.append(
-            distance
-            * np.column_stack(
-                [
-                    np.sin(polar) * np.cos(azimuth),
-                    np.sin(polar) * np.sin(azimuth),
-                    np.full(count, np.cos(polar)),
-                ]
-            )
+        ring = np.column_stack(
+            [
+                np.sin(polar) * np.cos(azimuth),
+                np.sin(polar) * np.sin(azimuth),
+                np.full(count, np.cos(polar)),
+            ]
         )
-        radii.append(np.full(count, ball))
+        positions.append((outer - radius) * ring)
+        radii.append(np.full(count, radius + 0.5 * depth))
     return np.concatenate(positions), np.concatenate(radii)
 
 

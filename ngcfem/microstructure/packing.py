@@ -9,7 +9,12 @@ from ngcfem.microstructure.cell import Cap, Flat, Inclusion
 from ngcfem.microstructure.crystal_clearance import smallest_clearance_nm
 from ngcfem.microstructure.crystal_spacing import adjust_spacing
 from ngcfem.microstructure.dense_packing import pack_densely
-from ngcfem.microstructure.grain_filling import GrainFilling, cap_axes, improve_filling
+from ngcfem.microstructure.grain_filling import (
+    GrainFilling,
+    cap_axes,
+    fill_grain,
+    improve_filling,
+)
 from ngcfem.microstructure.packing_request import (
     CrystalShapes,
     PackingRequest,
@@ -20,11 +25,12 @@ from ngcfem.microstructure.sparse_packing import pack_sparsely
 from ngcfem.microstructure.tessellation import LaguerreCell
 from ngcfem.quantities import FloatArray
 
-CLEARANCE = 0.75
+CLEARANCE = 0.7
 """Share of the gap asked for that caps and ellipsoids truly keep; spheres keep all of it."""
 
-_TIGHTENINGS = 4
-_TIGHTENING_MOVES = 6
+_TIGHTENINGS = 6
+_KEPT = 3
+_MOVES = 6
 
 
 def pack_crystals(
@@ -152,22 +158,28 @@ def _cleared(
     wanted = CLEARANCE * shapes.request.gap_nm
     tightened, flats = shapes, (filling.number_of_flats, filling.number_of_flats)
     found = _inclusions(grain, room, filling, shapes)
-    for _ in range(_TIGHTENINGS):
-        clearance = smallest_clearance_nm(found, room.normals, room.offsets)
+    clearance = first = smallest_clearance_nm(found, room.normals, room.offsets)
+    for trial in range(_TIGHTENINGS):
         if clearance >= wanted:
             return found
         request = tightened.request
-        margin, gap = request.margin_nm, request.gap_nm + wanted - clearance + 0.01
-        tightened = replace(tightened, request=replace(request, gap_nm=gap, flat_margin_nm=margin))
-        filling = improve_filling(
-            room, filling, tightened, flats, generator, moves=_TIGHTENING_MOVES
-        )
-        found = _inclusions(grain, room, filling, shapes)
-    clearance = smallest_clearance_nm(found, room.normals, room.offsets)
+        # the first tries keep the arrangement, the others look for a new one
+        if filling.fits:
+            gap = request.gap_nm + wanted - clearance + 0.01
+            request = replace(request, gap_nm=gap, flat_margin_nm=request.margin_nm)
+            tightened = replace(tightened, request=request)
+        if trial < _KEPT:
+            filling = improve_filling(room, filling, tightened, flats, generator, _MOVES)
+        else:
+            crystals = list(filling.crystals)
+            filling = fill_grain(room, crystals, tightened, flats, generator)
+        if filling.fits:
+            found = _inclusions(grain, room, filling, tightened)
+            clearance = smallest_clearance_nm(found, room.normals, room.offsets)
     if clearance >= wanted:
         return found
     raise RefusedError(
-        f"the crystals of grain {grain} come within {clearance:.3g} nm of each other or of the "
+        f"the crystals of grain {grain} come within {first:.3g} nm of each other or of the "
         f"network, instead of {shapes.request.gap_nm:g} nm: there is no room to part them. Lower "
         "the crystal fraction, the caps or the gap (crystal_gap_nm), or use another seed."
     )
