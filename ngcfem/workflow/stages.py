@@ -1,7 +1,7 @@
 """The verbs of the command line as calls: each reads the artefact of the one before."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,11 +24,9 @@ from ngcfem.results.history import History, write_curve
 from ngcfem.results.run import RunDirectory, default_run_directory
 from ngcfem.workflow.ensemble import resume_ensemble, run_ensemble
 from ngcfem.workflow.evaluation import compare_stage, report_stage
+from ngcfem.workflow.problem_size import estimate_cost, size_of_mesh
 from ngcfem.workflow.run import resume_run, run_case
 from ngcfem.workflow.watching import Watcher
-
-if TYPE_CHECKING:
-    from ngcfem.mesh.periodic_mesh import PeriodicMesh
 
 __all__ = [
     "compare_stage",
@@ -130,7 +128,7 @@ def stiffness_stage(target: Path, out: Path | None = None, watcher: Watcher | No
 
 
 def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
-    """Generate the cell of a case and write it with its descriptors and a picture of sections.
+    """Generate the cell of a case and write it with its descriptors, pictures and a page.
 
     Parameters
     ----------
@@ -152,7 +150,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
         If the cell does not meet its statistics.
     """
     from ngcfem.microstructure.descriptors import describe_cell, refuse_descriptors
-    from ngcfem.report.cell_picture import draw_cell
+    from ngcfem.report.stage_report import write_cell_report
     from ngcfem.workflow.preparation import descriptor_entries
 
     cell = build_cell(case)
@@ -174,17 +172,22 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
     report = describe_cell(cell, statistics)
     write_text_atomically(path / "cell.json", cell.to_json())
     write_json_atomically(path / "descriptors.json", descriptor_entries(report, statistics))
-    write_bytes_atomically(path / "cell.png", draw_cell(cell))
+    shown = write_cell_report(path, f"Cell of {case.name}", cell, report, statistics)
     lines = [f"{case.microstructure.kind}: {cell.volume_nm3:.6g} nm^3, written to {path}"]
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in report.phase_fractions.items()
     ]
     lines.append(report.table())
+    lines += [f"  look at {shown.page}", f"  turn and cut it in {shown.files[-1]}"]
+    if shown.obstacle:
+        lines.append(f"  pictures are missing: {shown.obstacle}")
     refuse_descriptors(report, allow=allows_missed_targets(case))
     return "\n".join(lines)
 
 
-def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
+def generate_mesh_stage(
+    case: Case, directory: Path | None = None, watcher: Watcher | None = None
+) -> str:
     """Generate or read the mesh of a case, check it, write it and draw it.
 
     Parameters
@@ -193,6 +196,8 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
         A valid case.
     directory : Path or None
         Where to write; by default ``runs/<case>-<hash>-mesh``.
+    watcher : Watcher or None
+        Who is told of the progress.
 
     Returns
     -------
@@ -207,13 +212,13 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
         If cell or mesh do not meet what is asked of them.
     """
     from ngcfem.mesh.quality import smallest_angle
-    from ngcfem.report.pictures import draw_pictures
+    from ngcfem.report.stage_report import write_mesh_report
     from ngcfem.results.fields import VTK_FROM_GMSH, write_fields
     from ngcfem.workflow.preparation import write_cell_and_mesh
 
     path = directory or _stage_directory(case, "mesh")
     path.mkdir(parents=True, exist_ok=True)
-    prepared = write_cell_and_mesh(case, RunDirectory(path))
+    prepared = write_cell_and_mesh(case, RunDirectory(path), watcher)
     quality = prepared.quality
     mesh = prepared.mesh
     write_fields(
@@ -227,10 +232,10 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
         cell_data={"phase": mesh.phase, "grain": mesh.grain},
         names={"phase": mesh.phase_names},
     )
-    pictures = draw_pictures(path / "fields", path / "figures", mesh.phase_names)
-    dofs = number_of_displacement_unknowns(mesh)
+    shown = write_mesh_report(path, f"Mesh of {case.name}", mesh, asdict(quality), path / "fields")
     lines = [
-        f"{quality.number_of_cells} tetrahedra, {dofs} unknowns, written to {path}",
+        f"written to {path}",
+        f"  {estimate_cost(case, size_of_mesh(mesh)).text}",
         f"  quality gamma: minimum {quality.minimum_gamma:.3f}, mean {quality.mean_gamma:.3f}",
         f"  {smallest_angle(quality)}",
         f"  periodic mismatch: {quality.periodic_mismatch_nm:.1e} nm",
@@ -243,9 +248,9 @@ def generate_mesh_stage(case: Case, directory: Path | None = None) -> str:
 
         write_bytes_atomically(path / "mesh.png", draw_plane_mesh(mesh))
         lines.append(f"  picture: {path / 'mesh.png'}")
-    lines += [f"  picture: {file}" for file in pictures.files.values()]
-    if pictures.obstacle:
-        lines.append(f"  no picture: {pictures.obstacle}")
+    lines += [f"  look at {shown.page}", f"  turn and cut it in {shown.files[-1]}"]
+    if shown.obstacle:
+        lines.append(f"  pictures are missing: {shown.obstacle}")
     return "\n".join(lines)
 
 
@@ -305,25 +310,6 @@ def point_stage(case: Case, phase: str, out: Path | None = None) -> str:
         f"{len(increments) - 1} steps of {materials[phase].law} ({phase}) written to {path}\n"
         f"  true strain {last.strain[-1]:+.6g}, true stress {last.stress_gpa[-1]:+.6g} GPa"
     )
-
-
-def number_of_displacement_unknowns(mesh: "PeriodicMesh") -> int:
-    """Unknowns of the quadratic displacement on a mesh, known before anything is assembled.
-
-    Parameters
-    ----------
-    mesh : PeriodicMesh
-        The mesh.
-
-    Returns
-    -------
-    int
-        Three for each torus vertex and each edge between torus vertices.
-    """
-    vertices = mesh.torus_node[mesh.cells[:, :4]]
-    pairs = np.sort(vertices[:, [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]], axis=2)
-    keys = pairs[:, :, 0].astype(np.int64) * len(mesh.points) + pairs[:, :, 1]
-    return 3 * (len(np.unique(vertices)) + len(np.unique(keys)))
 
 
 def _stage_directory(case: Case, suffix: str) -> Path:
