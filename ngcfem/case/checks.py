@@ -39,7 +39,7 @@ from ngcfem.case.sections import (
     VoxelsSection,
 )
 from ngcfem.case.voxel_checks import check_voxels
-from ngcfem.constitutive.parameters import softens
+from ngcfem.constitutive.parameters import mesh_dependent
 from ngcfem.errors import Finding, InputError
 from ngcfem.experiment.pillar_file import read_pillar_data
 from ngcfem.microstructure.cell import INCLUSION, MATRIX
@@ -373,13 +373,14 @@ def _check_softening(parts: CaseParts) -> Iterator[Finding]:
     if parts.solver is None or parts.solver.mesh_dependent:
         return
     for index, material in enumerate(parts.materials):
-        if material is not None and softens(material.law, material.parameters):
+        if material is not None and mesh_dependent(material.law, material.parameters):
             yield Finding(
                 parts.file,
                 f"phase[{index}].parameters",
                 f'softening of phase "{material.name}" without an internal length, so that the '
                 "result depends on the mesh",
-                "softening with [solver] mesh_dependent = true",
-                "add mesh_dependent = true under [solver] (the report will say so), or set "
+                "softening with characteristic_length_nm, or with [solver] mesh_dependent = true",
+                "give the phase characteristic_length_nm, or add mesh_dependent = true under "
+                "[solver] (the report will say so), or set "
                 f"{'cohesion_' if material.law == 'mohr-coulomb' else ''}softening_gpa = 0.0",
             )

@@ -399,6 +399,11 @@ class SolverSection(Section):
         ge=0.0,
         description="Viscous regularization: overstress per equivalent plastic strain rate, GPa s.",
     )
+    nonlocal_field: Literal["shared", "per-phase"] = Field(
+        default="shared",
+        description="Whether the field that spreads softening over characteristic_length_nm "
+        "crosses phase boundaries, or each phase has its own.",
+    )
     mesh_dependent: bool = Field(
         default=_SOLVER.mesh_dependent,
         description="Accept that softening without an internal length depends on the mesh.",

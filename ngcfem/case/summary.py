@@ -7,7 +7,7 @@ from ngcfem.case.checks import STATISTICAL_KINDS
 from ngcfem.case.load_checks import true_strains
 from ngcfem.case.schema import Case
 from ngcfem.case.sections import CompositeSection, MixedLoad
-from ngcfem.constitutive.parameters import softens
+from ngcfem.constitutive.parameters import mesh_dependent
 from ngcfem.results.run import default_run_directory
 
 SMALL_STRAIN_LIMIT = 0.05
@@ -72,7 +72,7 @@ def remarks_on(case: Case) -> list[str]:
         Remarks; empty for most cases.
     """
     remarks = []
-    softening = [p.name for p in case.phases if softens(p.law, p.parameters)]
+    softening = [p.name for p in case.phases if mesh_dependent(p.law, p.parameters)]
     if softening and case.solver.mesh_dependent:
         remarks.append(
             f"softening without an internal length ({', '.join(softening)}): the results depend "

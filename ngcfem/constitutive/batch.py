@@ -1,7 +1,7 @@
 """Laws at many points: chunks of fixed size through one compiled kernel."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -13,12 +13,18 @@ from ngcfem.constitutive.free_volume import (
     FreeVolumeRelaxation,
 )
 from ngcfem.constitutive.kinematics import (
+    FieldCoupling,
     PointUpdate,
     finite_strain_kernel,
     small_strain_kernel,
 )
 from ngcfem.constitutive.law import Law
 from ngcfem.constitutive.mohr_coulomb import MohrCoulomb
+from ngcfem.constitutive.nonlocal_parameters import (
+    MICROMORPHIC_MODULUS,
+    NONLOCAL_NAMES,
+    OVERNONLOCAL_WEIGHT,
+)
 from ngcfem.constitutive.parameters import LAW_PARAMETERS, resolve_parameters
 from ngcfem.constitutive.plasticity import EQUIVALENT_PLASTIC_STRAIN, J2, DruckerPrager
 from ngcfem.constitutive.xla import jax, jnp, keep_compiled_code
@@ -44,6 +50,55 @@ _FINITE_PLASTIC_STATE = ("11", "22", "33", "12", "23", "13")
 
 
 @dataclass(frozen=True, eq=False)
+class NonlocalInput:
+    """The nonlocal field at n points of one phase.
+
+    Parameters
+    ----------
+    field : ndarray, shape (n,)
+        chi.
+    constants : ndarray, shape (2,)
+        Over-nonlocal weight and micromorphic modulus (GPa), from `BatchedLaw.field_constants`.
+    """
+
+    field: FloatArray
+    constants: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class NonlocalCoupling:
+    """What couples n points to the nonlocal field; columns of one array.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, 20)
+        kappa, dkappa/dchi, dP/dchi (9, GPa), dkappa/dF (9).
+    """
+
+    values: FloatArray
+
+    @property
+    def source(self) -> FloatArray:
+        """Variable kappa that feeds the field, shape (n,)."""
+        return self.values[:, 0]
+
+    @property
+    def source_by_field(self) -> FloatArray:
+        """Derivative dkappa/dchi, shape (n,)."""
+        return self.values[:, 1]
+
+    @property
+    def stress_by_field(self) -> FloatArray:
+        """Derivative dP/dchi in GPa, shape (n, 9)."""
+        return self.values[:, 2:11]
+
+    @property
+    def source_by_gradient(self) -> FloatArray:
+        """Derivative dkappa/dF, shape (n, 9)."""
+        return self.values[:, 11:]
+
+
+@dataclass(frozen=True, eq=False)
 class BatchResult:
     """Response of n points.
 
@@ -57,12 +112,15 @@ class BatchResult:
         State at the end of the step; the old state where the status is not 0.
     status : ndarray of int32, shape (n,)
         0 ok, 1 local iteration not converged, 2 det F <= 0, 3 not finite.
+    coupling : NonlocalCoupling or None
+        None where there is no nonlocal field, or no tangent is asked for.
     """
 
     first_piola_kirchhoff_stress: FloatArray
     consistent_tangent: FloatArray | None
     state: FloatArray
     status: Int32Array
+    coupling: NonlocalCoupling | None = None
 
 
 @cache
@@ -142,10 +200,32 @@ class BatchedLaw:
         Returns
         -------
         ndarray, shape (number of parameters,)
-            Values in the units of the names.
+            Values in the units of the names, without those of the internal length.
         """
         resolved = resolve_parameters(self.law_name, parameters)
-        return np.array([resolved[spec.name] for spec in LAW_PARAMETERS[self.law_name]])
+        names = [spec.name for spec in LAW_PARAMETERS[self.law_name]]
+        return np.array([resolved[name] for name in names if name not in NONLOCAL_NAMES])
+
+    @property
+    def nonlocal_variable(self) -> str | None:
+        """Internal variable that feeds a nonlocal field, or None if the law takes none."""
+        return LAWS[self.law_name].nonlocal_variable
+
+    def field_constants(self, parameters: Mapping[str, float]) -> FloatArray:
+        """Constants of the nonlocal softening.
+
+        Parameters
+        ----------
+        parameters : mapping of str to float
+            Valid parameters of a law with an internal length.
+
+        Returns
+        -------
+        ndarray, shape (2,)
+            Over-nonlocal weight and micromorphic modulus in GPa.
+        """
+        resolved = resolve_parameters(self.law_name, parameters)
+        return np.array([resolved[OVERNONLOCAL_WEIGHT], resolved.get(MICROMORPHIC_MODULUS, 0.0)])
 
     def initial_state(self, n: int) -> FloatArray:
         """State of undeformed, virgin points.
@@ -174,6 +254,7 @@ class BatchedLaw:
         viscosity_gpa_s: float = 0.0,
         tangent: bool = True,
         out: BatchResult | None = None,
+        nonlocal_input: NonlocalInput | None = None,
     ) -> BatchResult:
         """Advance n points by one step.
 
@@ -193,6 +274,8 @@ class BatchedLaw:
             Whether to compute the consistent tangent.
         out : BatchResult or None
             Arrays to write to, of the right shape; its state must not be the state passed in.
+        nonlocal_input : NonlocalInput or None
+            The nonlocal field; None for the local law.
 
         Returns
         -------
@@ -206,6 +289,8 @@ class BatchedLaw:
         """
         n = len(deformation_gradient)
         self._check(deformation_gradient, state, time_increment_s, viscosity_gpa_s)
+        if nonlocal_input is not None and len(nonlocal_input.field) != n:
+            raise ValueError(f"the nonlocal field has {len(nonlocal_input.field)} values, not {n}")
         result = self._result_arrays(n, tangent) if out is None else out
         self._check_out(result, state, n, tangent)
         kernel = _compiled(self.law_name, self.kinematics, tangent)
@@ -216,6 +301,8 @@ class BatchedLaw:
         # that nobody else writes to, and every result is read before a buffer is filled again.
         gradient_buffer = np.empty((size, 9))
         state_buffer = np.empty((size, self.number_of_state_variables))
+        field_buffer = np.zeros(size)
+        coupled = np.empty((n, 20)) if nonlocal_input is not None and tangent else None
         for start in range(0, n, size):
             stop = min(start + size, n)
             count = stop - start
@@ -224,7 +311,13 @@ class BatchedLaw:
             if count < size:
                 gradient_buffer[count:] = np.eye(3).reshape(9)
                 state_buffer[count:] = self.initial_state(size - count)
-            points = kernel(gradient_buffer, state_buffer, parameters, step, viscosity)
+            arguments = (gradient_buffer, state_buffer, parameters, step, viscosity)
+            if nonlocal_input is None:
+                points = kernel(*arguments)
+            else:
+                field_buffer[:count] = nonlocal_input.field[start:stop]
+                field_buffer[count:] = 0.0
+                points = kernel(*arguments, field_buffer, nonlocal_input.constants)
             stress = np.asarray(points.first_piola_kirchhoff_stress)
             result.first_piola_kirchhoff_stress[start:stop] = stress[:count]
             result.state[start:stop] = np.asarray(points.state)[:count]
@@ -232,6 +325,10 @@ class BatchedLaw:
             if tangent and result.consistent_tangent is not None:
                 matrix = np.asarray(points.consistent_tangent)
                 result.consistent_tangent[start:stop] = matrix[:count]
+            if coupled is not None and points.coupling is not None:
+                _fill(coupled[start:stop], points.coupling, count)
+        if coupled is not None:
+            return replace(result, coupling=NonlocalCoupling(coupled))
         return result
 
     def _result_arrays(self, n: int, tangent: bool) -> BatchResult:
@@ -270,3 +367,11 @@ class BatchedLaw:
             raise ValueError(
                 "the arrays of `out` do not fit the points, or its state is the state passed in"
             )
+
+
+def _fill(rows: FloatArray, coupling: FieldCoupling, count: int) -> None:
+    """Copy the first points of a chunk into rows of `NonlocalCoupling.values`."""
+    rows[:, 0] = np.asarray(coupling.source)[:count]
+    rows[:, 1] = np.asarray(coupling.source_by_field)[:count]
+    rows[:, 2:11] = np.asarray(coupling.stress_by_field)[:count]
+    rows[:, 11:] = np.asarray(coupling.source_by_gradient)[:count]

@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from ngcfem.constitutive.law import Scalar
+from ngcfem.constitutive.law import Nonlocality, Scalar
+from ngcfem.constitutive.nonlocal_softening import micromorphic_strength, softening_variable
 from ngcfem.constitutive.xla import jnp
 
 
@@ -40,7 +41,11 @@ class HasHardening(Protocol):
         ...
 
 
-def yield_strength(equivalent_plastic_strain: Scalar, parameters: HasHardening) -> Scalar:
+def yield_strength(
+    equivalent_plastic_strain: Scalar,
+    parameters: HasHardening,
+    nonlocality: Nonlocality | None = None,
+) -> Scalar:
     """Uniaxial compressive strength after a plastic strain.
 
     Parameters
@@ -49,6 +54,8 @@ def yield_strength(equivalent_plastic_strain: Scalar, parameters: HasHardening) 
         kappa, accumulated.
     parameters : HasHardening
         The constants of the function.
+    nonlocality : Nonlocality or None
+        The nonlocal field; None for local softening.
 
     Returns
     -------
@@ -58,16 +65,20 @@ def yield_strength(equivalent_plastic_strain: Scalar, parameters: HasHardening) 
     Notes
     -----
     sigma_y(kappa) = sigma_0 - D (1 - exp(-kappa/k)) + Q (1 - exp(-b kappa)) + H kappa: softening by
-    D over the strain k, saturating hardening by Q at the rate b, linear hardening H.
+    D over the strain k, saturating hardening by Q at the rate b, linear hardening H. With a
+    nonlocal field the softening term takes kappa_hat for kappa, or H_chi (kappa - chi) is added;
+    see `ngcfem.constitutive.nonlocal_softening`.
 
     References
     ----------
     Voce (1955), Metallurgia 51, 219-226, for the saturating term.
     """
     kappa = equivalent_plastic_strain
+    softened = softening_variable(kappa, nonlocality)
     return (
         parameters.yield_strength_gpa
-        + parameters.softening_gpa * jnp.expm1(-kappa / parameters.softening_strain)
+        + parameters.softening_gpa * jnp.expm1(-softened / parameters.softening_strain)
         - parameters.voce_hardening_gpa * jnp.expm1(-parameters.voce_rate * kappa)
         + parameters.hardening_modulus_gpa * kappa
+        + micromorphic_strength(kappa, nonlocality)
     )

@@ -1,13 +1,14 @@
 """From a law in principal strains to stress, tangent and state of many points, finite or small."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ngcfem.constitutive.law import (
     CONVERGED,
     INVERTED,
     NOT_FINITE,
     Law,
+    Nonlocality,
     Principal,
     PrincipalUpdate,
     Scalar,
@@ -27,6 +28,27 @@ _JACOBI_SWEEPS = 5
 _REPEATED_STRAIN_GAP = 1e-6
 
 
+class FieldCoupling(NamedTuple):
+    """What couples n points to the nonlocal field.
+
+    Parameters
+    ----------
+    source : Array, shape (n,)
+        kappa, the variable of the law that feeds the field.
+    stress_by_field : Array, shape (n, 9)
+        dP/dchi in GPa.
+    source_by_gradient : Array, shape (n, 9)
+        dkappa/dF.
+    source_by_field : Array, shape (n,)
+        dkappa/dchi.
+    """
+
+    source: jax.Array
+    stress_by_field: jax.Array
+    source_by_gradient: jax.Array
+    source_by_field: jax.Array
+
+
 class PointUpdate(NamedTuple):
     """What the kernel returns for n points.
 
@@ -40,16 +62,20 @@ class PointUpdate(NamedTuple):
         State at the end of the step.
     status : Array of int, shape (n,)
         Status codes of `ngcfem.constitutive.law`.
+    coupling : FieldCoupling or None
+        None where there is no nonlocal field, or no tangent is asked for.
     """
 
     first_piola_kirchhoff_stress: jax.Array
     consistent_tangent: jax.Array
     state: jax.Array
     status: jax.Array
+    coupling: FieldCoupling | None = None
 
 
-Kernel = Callable[[jax.Array, jax.Array, jax.Array, Scalar, Scalar], PointUpdate]
-"""F (n, 9), state (n, ns), parameter vector, time increment in s, viscosity in GPa s."""
+Kernel = Callable[..., PointUpdate]
+"""F (n, 9), state (n, ns), parameter vector, time increment in s, viscosity in GPa s, and with a
+nonlocal field its values (n,) and the pair of over-nonlocal weight and micromorphic modulus."""
 
 Matrix = Sequence[Sequence[Scalar]]
 """Three rows of three arrays of shape (n,)."""
@@ -119,7 +145,8 @@ def finite_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
     Returns
     -------
     callable
-        ``kernel(F (n, 9), state (n, ns), parameter vector, dt, viscosity) -> PointUpdate``. The
+        ``kernel(F (n, 9), state (n, ns), parameter vector, dt, viscosity) -> PointUpdate``, with a
+        nonlocal field two more arguments, see `Kernel`. The
         state is C_p^-1 (six components 11, 22, 33, 12, 23, 13) followed by the internal variables,
         or empty for a law without plastic strain.
 
@@ -134,7 +161,9 @@ def finite_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
        dP_ab = m_ab x_b h_ab + (m_ab x_a - tau_a) h_ba, m_ab = (tau_a - tau_b) / (x_a - x_b);
        m x_b = t g / (exp(2 g) - 1) with g = e_a - e_b and t = (tau_a - tau_b) / g, whose limit for
        g -> 0 is (D_aa - D_ab + D_bb - D_ba) / 2. The gap g is relative by nature.
-    5. det F <= 0 is looked for explicitly: F C_p^-1 F^T cannot see it. A point whose status is not
+    5. With a nonlocal field chi and its source kappa: dP/dchi = V diag(dtau/dchi) W^T and
+       dkappa/dF = V diag(dkappa/de) W^T, because de_a = h_aa.
+    6. det F <= 0 is looked for explicitly: F C_p^-1 F^T cannot see it. A point whose status is not
        0 returns NaN for stress and tangent and its state unchanged.
 
     References
@@ -149,6 +178,8 @@ def finite_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
         parameter_vector: jax.Array,
         time_increment_s: Scalar,
         viscosity_gpa_s: Scalar,
+        field: jax.Array | None = None,
+        field_constants: jax.Array | None = None,
     ) -> PointUpdate:
         determinant = _determinant(deformation_gradient.T)
         inverted = determinant <= 0.0
@@ -170,8 +201,15 @@ def finite_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
         logarithms = jnp.log(jnp.maximum(jnp.stack(squares), 1e-300))
         strain = (0.5 * logarithms[0], 0.5 * logarithms[1], 0.5 * logarithms[2])
         strain, vectors = _computed_once((strain, vectors))
-        result, slopes = _evaluate(
-            law, strain, internal, parameter_vector, time_increment_s, viscosity_gpa_s, with_tangent
+        nonlocality = None
+        if field is not None and field_constants is not None:
+            readable = readable & jnp.isfinite(field)
+            nonlocality = Nonlocality(
+                jnp.where(readable, field, 0.0), field_constants[0], field_constants[1]
+            )
+        step = Step(time_increment_s, viscosity_gpa_s, nonlocality)
+        result, slopes, by_field = _evaluate(
+            law, strain, internal, parameter_vector, step, with_tangent
         )
         columns = [[row[a] for row in vectors] for a in range(3)]
         pulled = _computed_once(
@@ -191,7 +229,8 @@ def finite_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
             coefficients = _finite_coefficients(strain, tau, slopes)
             tangent = _turn_back(coefficients, vectors, pulled)
         status = jnp.where(readable, jnp.where(inverted, INVERTED, result.status), NOT_FINITE)
-        return _sealed(stress, tangent, new_state, status, state)
+        coupling = _coupling(law, result, by_field, vectors, pulled)
+        return _sealed(PointUpdate(stress, tangent, new_state, status, coupling), state)
 
     return kernel
 
@@ -210,7 +249,8 @@ def small_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
     Returns
     -------
     callable
-        ``kernel(F (n, 9), state (n, ns), parameter vector, dt, viscosity) -> PointUpdate``. F - I
+        ``kernel(F (n, 9), state (n, ns), parameter vector, dt, viscosity) -> PointUpdate``, with a
+        nonlocal field two more arguments, see `Kernel`. F - I
         is the displacement gradient; the state is the plastic strain tensor (six components 11, 22,
         33, 12, 23, 13, tensor shear) followed by the internal variables.
 
@@ -228,6 +268,8 @@ def small_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
         parameter_vector: jax.Array,
         time_increment_s: Scalar,
         viscosity_gpa_s: Scalar,
+        field: jax.Array | None = None,
+        field_constants: jax.Array | None = None,
     ) -> PointUpdate:
         readable = jnp.all(jnp.isfinite(deformation_gradient), axis=1) & jnp.all(
             jnp.isfinite(state), axis=1
@@ -241,8 +283,15 @@ def small_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
             trial = [total[k] - state[:, k] for k in range(6)]
             internal = tuple(state[:, k] for k in range(6, state.shape[1]))
         strain, vectors = _computed_once(symmetric_eigen(trial))
-        result, slopes = _evaluate(
-            law, strain, internal, parameter_vector, time_increment_s, viscosity_gpa_s, with_tangent
+        nonlocality = None
+        if field is not None and field_constants is not None:
+            readable = readable & jnp.isfinite(field)
+            nonlocality = Nonlocality(
+                jnp.where(readable, field, 0.0), field_constants[0], field_constants[1]
+            )
+        step = Step(time_increment_s, viscosity_gpa_s, nonlocality)
+        result, slopes, by_field = _evaluate(
+            law, strain, internal, parameter_vector, step, with_tangent
         )
         sigma = result.kirchhoff_stress
         tensor = _weighted(vectors, sigma, vectors)
@@ -257,7 +306,8 @@ def small_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
             coefficients = _small_coefficients(strain, sigma, slopes)
             tangent = _turn_back(coefficients, vectors, vectors)
         status = jnp.where(readable, result.status, NOT_FINITE)
-        return _sealed(stress, tangent, new_state, status, state)
+        coupling = _coupling(law, result, by_field, vectors, vectors)
+        return _sealed(PointUpdate(stress, tangent, new_state, status, coupling), state)
 
     return kernel
 
@@ -308,29 +358,85 @@ def _weighted(left: Matrix, weights: Sequence[Scalar], right: Matrix) -> list[li
     return [[_dot(scaled[i], right[j]) for j in range(3)] for i in range(3)]
 
 
+class _FieldSlopes(NamedTuple):
+    """Derivatives that involve the nonlocal field chi and the variable kappa that feeds it."""
+
+    stress_by_field: Principal
+    source_by_strain: Principal
+    source_by_field: Scalar
+
+
 def _evaluate(
     law: Law,
     strain: Principal,
     internal: tuple[Scalar, ...],
     parameter_vector: jax.Array,
-    time_increment_s: Scalar,
-    viscosity_gpa_s: Scalar,
+    step: Step,
     with_tangent: bool,
-) -> tuple[PrincipalUpdate, Matrix]:
-    """The law at every point, and D[a][c] = dtau_a/de_c."""
+) -> tuple[PrincipalUpdate, Matrix, _FieldSlopes | None]:
+    """The law at every point, D[a][c] = dtau_a/de_c, and the slopes with a nonlocal field."""
     parameters = law.unpack(parameter_vector)
-    step = Step(time_increment_s, viscosity_gpa_s)
 
-    def at_points(strain: Principal) -> tuple[Principal, PrincipalUpdate]:
-        result = jax.vmap(lambda e, iv: law.update(e, iv, parameters, step))(strain, internal)
-        return result.kirchhoff_stress, result
+    def at_points(strain: Principal, field: Scalar | None) -> tuple[Any, PrincipalUpdate]:
+        if field is None or step.nonlocality is None:
+            result = jax.vmap(lambda e, iv: law.update(e, iv, parameters, step))(strain, internal)
+            return result.kirchhoff_stress, result
+        nonlocality = step.nonlocality
 
+        def with_field(e: Principal, iv: tuple[Scalar, ...], chi: Scalar) -> PrincipalUpdate:
+            own = step._replace(nonlocality=nonlocality._replace(field=chi))
+            return law.update(e, iv, parameters, own)
+
+        result = jax.vmap(with_field)(strain, internal, field)
+        return (*result.kirchhoff_stress, _source(law, result)), result
+
+    field = None if step.nonlocality is None else step.nonlocality.field
     if not with_tangent:
-        return _computed_once(at_points(strain)[1]), []
-    _, linear, result = jax.linearize(at_points, strain, has_aux=True)
+        return _computed_once(at_points(strain, field)[1]), [], None
     one, zero = jnp.ones_like(strain[0]), jnp.zeros_like(strain[0])
-    columns = [linear(seed) for seed in ((one, zero, zero), (zero, one, zero), (zero, zero, one))]
-    return _computed_once((result, [[columns[c][a] for c in range(3)] for a in range(3)]))
+    directions = ((one, zero, zero), (zero, one, zero), (zero, zero, one))
+    if field is None:
+        _, linear, result = jax.linearize(lambda e: at_points(e, None), strain, has_aux=True)
+        columns = [linear(seed) for seed in directions]
+    else:
+        _, linear, result = jax.linearize(at_points, strain, field, has_aux=True)
+        columns = [linear(seed, zero) for seed in directions]
+    slopes = [[columns[c][a] for c in range(3)] for a in range(3)]
+    if field is None:
+        return *_computed_once((result, slopes)), None
+    by_field = linear((zero, zero, zero), one)
+    derivatives = _FieldSlopes(
+        (by_field[0], by_field[1], by_field[2]),
+        (columns[0][3], columns[1][3], columns[2][3]),
+        by_field[3],
+    )
+    return _computed_once((result, slopes, derivatives))
+
+
+def _source(law: Law, result: PrincipalUpdate) -> Scalar:
+    """Variable of a law that feeds the nonlocal field."""
+    assert law.nonlocal_variable is not None
+    return result.internal_variables[law.internal_variables.index(law.nonlocal_variable)]
+
+
+def _coupling(
+    law: Law,
+    result: PrincipalUpdate,
+    slopes: _FieldSlopes | None,
+    vectors: Matrix,
+    pulled: Matrix,
+) -> FieldCoupling | None:
+    """Turn the slopes from the bases V (current) and W (reference): P = V tau W^T, de_a = h_aa."""
+    if slopes is None:
+        return None
+    tensors = [
+        _weighted(vectors, weights, pulled)
+        for weights in (slopes.stress_by_field, slopes.source_by_strain)
+    ]
+    stress, source = (
+        jnp.stack([tensor[i][j] for i in range(3) for j in range(3)], axis=1) for tensor in tensors
+    )
+    return FieldCoupling(_source(law, result), stress, source, slopes.source_by_field)
 
 
 def _divided_difference(
@@ -393,20 +499,20 @@ def _turn_back(coefficients: Coefficients, vectors: Matrix, pulled: Matrix) -> j
     return (basis @ middle @ jnp.swapaxes(basis, 1, 2)).reshape(-1, 81)
 
 
-def _sealed(
-    stress: jax.Array,
-    tangent: jax.Array,
-    new_state: jax.Array,
-    status: jax.Array,
-    old_state: jax.Array,
-) -> PointUpdate:
+def _sealed(points: PointUpdate, old_state: jax.Array) -> PointUpdate:
     """Mark points that failed: NaN stress, old state."""
+    stress, new_state, status = (
+        points.first_piola_kirchhoff_stress,
+        points.state,
+        points.status,
+    )
     finite = jnp.all(jnp.isfinite(stress), axis=1) & jnp.all(jnp.isfinite(new_state), axis=1)
     status = jnp.where((status == CONVERGED) & jnp.logical_not(finite), NOT_FINITE, status)
     good = (status == CONVERGED)[:, None]
     return PointUpdate(
         jnp.where(good, stress, jnp.nan),
-        jnp.where(good, tangent, jnp.nan),
+        jnp.where(good, points.consistent_tangent, jnp.nan),
         jnp.where(good, new_state, old_state),
         status.astype(jnp.int32),
+        points.coupling,
     )

@@ -14,6 +14,24 @@ INVERTED = 2
 NOT_FINITE = 3
 
 
+class Nonlocality(NamedTuple):
+    """The nonlocal field at a point, and how the strength depends on it.
+
+    Parameters
+    ----------
+    field : Array
+        chi, the nonlocal partner of `Law.nonlocal_variable`.
+    overnonlocal_weight : Array
+        m in kappa_hat = max(0, m chi + (1 - m) kappa).
+    micromorphic_modulus_gpa : Array
+        H_chi in GPa; above zero it replaces the over-nonlocal form.
+    """
+
+    field: Scalar
+    overnonlocal_weight: Scalar
+    micromorphic_modulus_gpa: Scalar
+
+
 class Step(NamedTuple):
     """What a law may know of the step besides the strain.
 
@@ -23,10 +41,13 @@ class Step(NamedTuple):
         Length of the step, positive.
     viscosity_gpa_s : Array
         Viscous regularization: uniaxial overstress in GPa per equivalent plastic strain rate.
+    nonlocality : Nonlocality or None
+        The nonlocal field; None where there is none.
     """
 
     time_increment_s: Scalar
     viscosity_gpa_s: Scalar
+    nonlocality: Nonlocality | None = None
 
 
 class PrincipalUpdate(NamedTuple):
@@ -55,6 +76,7 @@ class Law(ABC):
 
     A law states its name, the names of its internal variables and whether it has a plastic strain,
     and implements `unpack` and `update`. It holds no values: parameters and state are arguments.
+    A law whose softening can follow a nonlocal field names the internal variable that feeds it.
 
     Notes
     -----
@@ -72,6 +94,7 @@ class Law(ABC):
     name: ClassVar[str]
     internal_variables: ClassVar[tuple[str, ...]]
     has_plastic_strain: ClassVar[bool]
+    nonlocal_variable: ClassVar[str | None] = None
 
     @abstractmethod
     def unpack(self, parameter_vector: jax.Array) -> Any:
@@ -80,7 +103,8 @@ class Law(ABC):
         Parameters
         ----------
         parameter_vector : Array, shape (number of parameters,)
-            Values in the order of `ngcfem.constitutive.parameters.LAW_PARAMETERS`.
+            Values in the order of `ngcfem.constitutive.parameters.LAW_PARAMETERS`, without those of
+            the internal length.
 
         Returns
         -------
@@ -108,7 +132,7 @@ class Law(ABC):
         parameters : NamedTuple
             As `unpack` returns them.
         step : Step
-            Time increment and viscosity.
+            Time increment, viscosity and nonlocal field.
 
         Returns
         -------
@@ -117,6 +141,7 @@ class Law(ABC):
 
         Notes
         -----
-        The function is differentiated in forward mode with respect to the trial strain; its
+        The function is differentiated in forward mode with respect to the trial strain and the
+        nonlocal field; its
         derivative must be finite everywhere, also at zero strain and for repeated strains.
         """

@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ngcfem.constitutive.parameters import check_parameters, resolve_parameters, softens
+from ngcfem.constitutive.nonlocal_parameters import CHARACTERISTIC_LENGTH
+from ngcfem.constitutive.parameters import (
+    check_parameters,
+    mesh_dependent,
+    resolve_parameters,
+    softens,
+)
 from ngcfem.errors import Finding, InputError
 
 
@@ -48,3 +54,13 @@ class Material:
     def softens(self) -> bool:
         """Whether the strength falls anywhere with plastic strain."""
         return softens(self.law, self.parameters)
+
+    @property
+    def mesh_dependent(self) -> bool:
+        """Whether the mesh decides the width of a band: softening without an internal length."""
+        return mesh_dependent(self.law, self.parameters)
+
+    @property
+    def characteristic_length_nm(self) -> float:
+        """Internal length of the nonlocal field; 0 without one."""
+        return self.resolved.get(CHARACTERISTIC_LENGTH, 0.0)

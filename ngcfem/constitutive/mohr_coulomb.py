@@ -4,7 +4,15 @@ import math
 from typing import NamedTuple
 
 from ngcfem.constitutive.elasticity import bulk_modulus, shear_modulus, split
-from ngcfem.constitutive.law import Law, Principal, PrincipalUpdate, Scalar, Step
+from ngcfem.constitutive.law import (
+    Law,
+    Nonlocality,
+    Principal,
+    PrincipalUpdate,
+    Scalar,
+    Step,
+)
+from ngcfem.constitutive.nonlocal_softening import softening_variable
 from ngcfem.constitutive.plasticity import EQUIVALENT_PLASTIC_STRAIN
 from ngcfem.constitutive.slip_solve import SlipLaw, Triple, solve_slips
 from ngcfem.constitutive.xla import jax, jnp
@@ -54,6 +62,7 @@ class _Trial(NamedTuple):
     bulk: Scalar
     damping: Scalar
     parameters: MohrCoulombParameters
+    nonlocality: Nonlocality | None
 
 
 class _Flow(NamedTuple):
@@ -84,9 +93,13 @@ def _flow(slips: Triple, trial: _Trial, load: Scalar | float) -> _Flow:
     mean_decay = jnp.where(small, 1.0 - 0.5 * relative, lost / jnp.where(small, 1.0, relative))
     decay = jnp.exp(-trial.slip / parameters.softening_slip)
     dilatancy = parameters.dilatancy * decay * mean_decay
+    kept = decay * (1.0 - lost)
+    if trial.nonlocality is not None:
+        spread = softening_variable(trial.slip + added, trial.nonlocality)
+        kept = jnp.exp(-spread / parameters.softening_slip)
     cohesion = (
         parameters.cohesion_gpa
-        + parameters.cohesion_softening_gpa * (decay * (1.0 - lost) - 1.0)
+        + parameters.cohesion_softening_gpa * (kept - 1.0)
         + parameters.cohesion_hardening_gpa * (trial.slip + added)
     )
     rise, fall = cosine + dilatancy * (1.0 + sine), cosine - dilatancy * (1.0 - sine)
@@ -195,6 +208,9 @@ class MohrCoulomb(Law):
        0.95 c / mu, the apex of the cone less the same share; beyond, the volume opens without
        resistance. Opening does not count as slip.
 
+    With an internal length the cohesion softens with max(0, m chi + (1 - m) N), chi being the
+    nonlocal partner of N; the dilatancy stays local.
+
     kappa, the equivalent plastic strain, accumulates sqrt(2/3) times the norm of the deviatoric
     plastic strain of the steps. Uniaxial strengths at nu = nu_0, beta not mattering:
     2 c cos(phi) / (1 -+ sin(phi)) in compression and tension.
@@ -217,6 +233,7 @@ class MohrCoulomb(Law):
     name = "mohr-coulomb"
     internal_variables = (EQUIVALENT_PLASTIC_STRAIN, ACCUMULATED_SLIP)
     has_plastic_strain = True
+    nonlocal_variable = ACCUMULATED_SLIP
 
     def unpack(self, parameter_vector: jax.Array) -> MohrCoulombParameters:
         """Name the entries of a parameter vector; see `Law.unpack`.
@@ -268,6 +285,7 @@ class MohrCoulomb(Law):
             bulk=bulk,
             damping=step.viscosity_gpa_s / step.time_increment_s,
             parameters=parameters,
+            nonlocality=step.nonlocality,
         )
         sine, cosine = _angle(parameters)
         difference = trial.strain[0] - trial.strain[2]

@@ -12,6 +12,14 @@ from ngcfem.constitutive.mohr_coulomb_parameters import (
     mohr_coulomb_conditions,
     mohr_coulomb_softens,
 )
+from ngcfem.constitutive.nonlocal_parameters import (
+    CHARACTERISTIC_LENGTH,
+    MICROMORPHIC,
+    NONLOCAL_NAMES,
+    OVERNONLOCAL,
+    has_internal_length,
+    nonlocal_conditions,
+)
 from ngcfem.constitutive.parameter_specification import ParameterFinding, ParameterSpec
 from ngcfem.constitutive.strength import minimum_hardening_slope, shear_and_bulk_modulus
 
@@ -135,9 +143,9 @@ _PRESSURE: tuple[ParameterSpec, ...] = (
 
 LAW_PARAMETERS: Mapping[str, tuple[ParameterSpec, ...]] = {
     "elastic": _ELASTIC,
-    "j2": (*_ELASTIC, *_HARDENING),
-    "drucker-prager": (*_ELASTIC, *_HARDENING, *_PRESSURE),
-    "mohr-coulomb": (*_ELASTIC, *MOHR_COULOMB),
+    "j2": (*_ELASTIC, *_HARDENING, *OVERNONLOCAL, *MICROMORPHIC),
+    "drucker-prager": (*_ELASTIC, *_HARDENING, *_PRESSURE, *OVERNONLOCAL, *MICROMORPHIC),
+    "mohr-coulomb": (*_ELASTIC, *MOHR_COULOMB, *OVERNONLOCAL),
     **{law: (*_ELASTIC, *own) for law, own in ACTIVATED_FLOW.items()},
 }
 
@@ -189,7 +197,7 @@ def softens(law: str, values: Mapping[str, float]) -> bool:
     Returns
     -------
     bool
-        True if a mesh would decide the width of a band (there is no internal length).
+        True also where an internal length gives a band its width; see `mesh_dependent`.
     """
     names = {spec.name for spec in LAW_PARAMETERS[law]}
     if "reference_stress_gpa" in names:
@@ -199,6 +207,24 @@ def softens(law: str, values: Mapping[str, float]) -> bool:
     if "softening_gpa" not in names:
         return False
     return minimum_hardening_slope(resolve_parameters(law, values)) < 0.0
+
+
+def mesh_dependent(law: str, values: Mapping[str, float]) -> bool:
+    """Whether the mesh decides the width of a band.
+
+    Parameters
+    ----------
+    law : str
+        Key of `LAW_PARAMETERS`.
+    values : mapping of str to float
+        Valid parameters.
+
+    Returns
+    -------
+    bool
+        True for softening without an internal length.
+    """
+    return softens(law, values) and not has_internal_length(values)
 
 
 def check_parameters(law: str, values: Mapping[str, float]) -> list[ParameterFinding]:
@@ -241,12 +267,13 @@ def _unknown(
     law: str, name: str, value: object, specs: Mapping[str, ParameterSpec]
 ) -> ParameterFinding:
     found, allowed = repr(value), ", ".join(specs)
-    if name == "characteristic_length_nm":
+    if name in NONLOCAL_NAMES:
+        laws = [law for law, specs in LAW_PARAMETERS.items() if name in {s.name for s in specs}]
         return (
             name,
             found,
-            "nothing: the name is reserved",
-            "leave it out; no law has an internal length yet, so a softening law needs "
+            f"a law that takes it: {', '.join(laws)}",
+            "leave it out; a softening law without an internal length needs "
             "[solver] mesh_dependent = true",
         )
     if name in _CUBIC or name == "orientation":
@@ -262,9 +289,9 @@ def _unknown(
 
 def _cross_conditions(law: str, values: Mapping[str, float]) -> list[ParameterFinding]:
     resolved = resolve_parameters(law, values)
-    findings: list[ParameterFinding] = []
+    findings = nonlocal_conditions(resolved) if CHARACTERISTIC_LENGTH in resolved else []
     if "cohesion_gpa" in resolved:
-        return mohr_coulomb_conditions(resolved, values)
+        return findings + mohr_coulomb_conditions(resolved, values)
     if "softening_gpa" in resolved:
         findings += _hardening_conditions(resolved, values)
     if "friction_coefficient" in resolved:

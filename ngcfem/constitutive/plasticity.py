@@ -11,7 +11,14 @@ from ngcfem.constitutive.elasticity import (
     split,
 )
 from ngcfem.constitutive.hardening import yield_strength
-from ngcfem.constitutive.law import Law, Principal, PrincipalUpdate, Scalar, Step
+from ngcfem.constitutive.law import (
+    Law,
+    Nonlocality,
+    Principal,
+    PrincipalUpdate,
+    Scalar,
+    Step,
+)
 from ngcfem.constitutive.local_solve import LocalSolution, solve_decreasing
 from ngcfem.constitutive.xla import jax, jnp, lax
 
@@ -100,6 +107,7 @@ class J2(Law):
     name = "j2"
     internal_variables = (EQUIVALENT_PLASTIC_STRAIN,)
     has_plastic_strain = True
+    nonlocal_variable = EQUIVALENT_PLASTIC_STRAIN
 
     def unpack(self, parameter_vector: jax.Array) -> J2Parameters:
         """Name the entries of a parameter vector; see `Law.unpack`.
@@ -145,22 +153,24 @@ class J2(Law):
         shear, bulk = shear_modulus(parameters), bulk_modulus(parameters)
         volumetric, deviator = split(trial_strain)
         trial_mises = mises_stress(deviator, shear)
-        strength = yield_strength(kappa, parameters)
+        strength = yield_strength(kappa, parameters, step.nonlocality)
         flows = trial_mises > strength * (1.0 + _ON_YIELD_SURFACE)
         damping = step.viscosity_gpa_s / step.time_increment_s
 
         def residual(
-            x: Scalar, arguments: tuple[Scalar, Scalar, Scalar, Scalar, J2Parameters]
+            x: Scalar,
+            arguments: tuple[Scalar, Scalar, Scalar, Scalar, J2Parameters, Nonlocality | None],
         ) -> Scalar:
-            mises, start, stiffness, damping, constants = arguments
-            return mises - (stiffness + damping) * x - yield_strength(start + x, constants)
+            mises, start, stiffness, damping, constants, nonlocality = arguments
+            strength = yield_strength(start + x, constants, nonlocality)
+            return mises - (stiffness + damping) * x - strength
 
         solution = solve_decreasing(
             residual,
             lower=jnp.zeros_like(trial_mises),
             upper=trial_mises / (3.0 * shear),
             guess=jnp.zeros_like(trial_mises),
-            arguments=(trial_mises, kappa, 3.0 * shear, damping, parameters),
+            arguments=(trial_mises, kappa, 3.0 * shear, damping, parameters, step.nonlocality),
             active=flows,
             tolerance=_LOCAL_TOLERANCE * trial_mises,
         )
@@ -186,6 +196,7 @@ class _Cone(NamedTuple):
     reference_strain: Scalar
     sensitivity: Scalar
     parameters: DruckerPragerParameters
+    nonlocality: Nonlocality | None
 
 
 def _deviatoric_flow(flow: Scalar, cone: _Cone) -> Scalar:
@@ -206,7 +217,8 @@ def _cone_residual(flow: Scalar, rate_factor: Scalar, cone: _Cone) -> Scalar:
     deviatoric = _deviatoric_flow(flow, cone)
     effective_shear = (cone.mises - 3.0 * cone.shear * deviatoric) / math.sqrt(3.0)
     pressure = cone.pressure - cone.bulk * _volumetric_flow(flow, cone)
-    strength = yield_strength(cone.kappa + deviatoric, cone.parameters) * rate_factor
+    strength = yield_strength(cone.kappa + deviatoric, cone.parameters, cone.nonlocality)
+    strength *= rate_factor
     resistance = _compression_factor(cone.parameters) * (strength + cone.damping * flow)
     return effective_shear + cone.parameters.friction_coefficient * pressure - resistance
 
@@ -257,6 +269,7 @@ class DruckerPrager(Law):
     name = "drucker-prager"
     internal_variables = (EQUIVALENT_PLASTIC_STRAIN,)
     has_plastic_strain = True
+    nonlocal_variable = EQUIVALENT_PLASTIC_STRAIN
 
     def unpack(self, parameter_vector: jax.Array) -> DruckerPragerParameters:
         """Name the entries of a parameter vector; see `Law.unpack`.
@@ -313,6 +326,7 @@ class DruckerPrager(Law):
             reference_strain=step.time_increment_s * parameters.reference_rate_per_s,
             sensitivity=jnp.where(rate_dependent, parameters.rate_sensitivity, 1.0),
             parameters=parameters,
+            nonlocality=step.nonlocality,
         )
         # The choice is the same at every point: only one of the two is evaluated.
         solution = lax.cond(rate_dependent, _rate_dependent_flow, _rate_independent_flow, cone)

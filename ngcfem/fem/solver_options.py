@@ -34,6 +34,8 @@ class SolverOptions:
         Halvings of a Newton step before it is taken as failed.
     viscosity_gpa_s : float
         Viscous regularization: overstress per equivalent plastic strain rate.
+    nonlocal_field : {"shared", "per-phase"}
+        Whether the nonlocal field of softening crosses phase boundaries, or each phase has its own.
     mesh_dependent : bool
         The user's word that softening without an internal length is wanted.
     petsc : mapping of str to str
@@ -51,5 +53,6 @@ class SolverOptions:
     predictor: str = "secant"
     line_search_steps: int = 6
     viscosity_gpa_s: float = 0.0
+    nonlocal_field: str = "shared"
     mesh_dependent: bool = False
     petsc: Mapping[str, str] = field(default_factory=dict)

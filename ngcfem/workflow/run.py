@@ -339,7 +339,7 @@ def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> 
         "case_hash": case.case_hash,
         "seed": case.seed,
         "boundary": case.load.boundary,
-        "mesh_dependent": any(material.softens for material in build_materials(case).values()),
+        "mesh_dependent": any(each.mesh_dependent for each in build_materials(case).values()),
         "n_dofs": problem.number_of_dofs,
         "n_cells": len(prepared.mesh.cells),
         "geometry_order": prepared.mesh.order,

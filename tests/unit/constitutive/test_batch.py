@@ -7,6 +7,7 @@ import pytest
 
 from ngcfem.constitutive.batch import LAWS, BatchedLaw, BatchResult
 from ngcfem.constitutive.batch import _compiled as compiled_kernel
+from ngcfem.constitutive.nonlocal_parameters import NONLOCAL_NAMES
 from ngcfem.constitutive.parameters import LAW_PARAMETERS
 
 J2 = {"youngs_modulus_gpa": 130.0, "poisson_ratio": 0.33, "yield_strength_gpa": 2.5}
@@ -26,8 +27,12 @@ def gradients(n, size=0.05, seed=0):
 def test_laws_and_their_parameters_belong_together():
     assert set(LAWS) == set(LAW_PARAMETERS)
     for name, specs in LAW_PARAMETERS.items():
-        fields = LAWS[name].unpack(np.zeros(len(specs)))._fields
-        assert fields == tuple(spec.name for spec in specs)
+        own = [spec for spec in specs if spec.name not in NONLOCAL_NAMES]
+        fields = LAWS[name].unpack(np.zeros(len(own)))._fields
+        names = tuple(spec.name for spec in specs)
+        assert fields == tuple(name for name in names if name not in NONLOCAL_NAMES)
+        takes_a_field = LAWS[name].nonlocal_variable is not None
+        assert takes_a_field is ("characteristic_length_nm" in names)
 
 
 @pytest.mark.parametrize(
