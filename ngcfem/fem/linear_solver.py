@@ -7,11 +7,18 @@ The fluctuation u (nN, nm) and the free macroscopic components g form the border
 
 with K the tangent matrix, C = df/dF, B = V0 dP/du, D = V0 dP/dF. The macroscopic unknowns are
 scaled by the cell length, so that both rows are forces and both unknowns lengths.
+
+A nonlocal field chi adds a third pair of rows and columns, scaled alike
+(`ngcfem.fem.regularization`):
+
+    [ K    C_f  C   ] [u]     [r]
+    [ B_f  K_f  C_m ] [chi] = [t]
+    [ B^T  B_m^T  D ] [g]     [s]
 """
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mpi4py import MPI
@@ -20,6 +27,7 @@ import numpy as np
 from petsc4py import PETSc
 
 from ngcfem.fem.assembly import FluctuationSpace, translation_modes
+from ngcfem.fem.regularization import NonlocalField
 from ngcfem.quantities import FloatArray
 
 if TYPE_CHECKING:
@@ -50,11 +58,31 @@ class LinearResult:
         Whether the tolerance was met.
     indefinite : bool
         Whether the conjugate-gradient method met an indefinite operator or preconditioner.
+    field_change : ndarray, shape (owned unknowns,)
+        Change of the nonlocal field; empty without one.
     """
 
     iterations: int
     converged: bool
     indefinite: bool
+    field_change: FloatArray = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True, eq=False)
+class FieldBlock:
+    """The nonlocal field in the bordered system.
+
+    Parameters
+    ----------
+    field : NonlocalField
+        Holds the assembled matrices.
+    columns, rows : ndarray, shape (owned unknowns, c)
+        Couplings C_m and B_m with the macroscopic components, not yet scaled for these.
+    """
+
+    field: NonlocalField
+    columns: FloatArray
+    rows: FloatArray
 
 
 class BorderedSystem:
@@ -72,6 +100,8 @@ class BorderedSystem:
         Scaled couplings C and B.
     macroscopic : ndarray, shape (c, c)
         Scaled D.
+    block : FieldBlock or None
+        Nonlocal field, its couplings scaled.
     """
 
     def __init__(
@@ -82,6 +112,7 @@ class BorderedSystem:
         columns: FloatArray,
         rows: FloatArray,
         macroscopic: FloatArray,
+        block: FieldBlock | None = None,
     ) -> None:
         self._matrix = space.matrix
         self._comm = space.comm
@@ -92,7 +123,15 @@ class BorderedSystem:
         self._macroscopic = macroscopic
         self._count = macroscopic.shape[0]
         self._inverse = positive_inverse(macroscopic)
-        self._local = space.owned_nodes * space.dimension
+        self._displacements = space.owned_nodes * space.dimension
+        self._local = self._displacements
+        self._block = block
+        if block is not None:
+            self._local += block.field.owned
+            self._columns = np.vstack([columns, block.columns])
+            self._rows = np.vstack([rows, block.rows])
+            self._field_input = block.field.matrix.createVecRight()
+            self._field_output = block.field.matrix.createVecRight()
         self.owner: int = space.comm.size - 1
         self.holds_macroscopic: bool = space.comm.rank == self.owner
         self._input = space.matrix.createVecRight()
@@ -125,10 +164,17 @@ class BorderedSystem:
             Input and output.
         """
         values = x.array_r
-        self._input.array[:] = values[: self._local]
+        self._input.array[:] = values[: self._displacements]
         self._matrix.mult(self._input, self._output)
         result = y.array
-        result[: self._local] = self._output.array_r
+        if self._block is not None:
+            field = self._block.field
+            self._field_input.array[:] = values[self._displacements : self._local]
+            field.force_by_field.multAdd(self._field_input, self._output, self._output)
+            field.matrix.mult(self._field_input, self._field_output)
+            field.field_by_displacement.multAdd(self._input, self._field_output, self._field_output)
+            result[self._displacements : self._local] = self._field_output.array_r
+        result[: self._displacements] = self._output.array_r
         if self._count:
             g = self.macroscopic_part(values)
             result[: self._local] += self._columns @ g
@@ -137,7 +183,7 @@ class BorderedSystem:
                 result[self._local :] = coupled + self._macroscopic @ g
 
     def apply(self, _preconditioner: PETSc.PC, x: PETSc.Vec, y: PETSc.Vec) -> None:
-        """Apply blockdiag(multigrid, D^-1) (called by PETSc).
+        """Apply blockdiag(multigrid, D^-1), or its block triangle with a field (called by PETSc).
 
         Parameters
         ----------
@@ -145,16 +191,28 @@ class BorderedSystem:
             The shell itself.
         x, y : petsc4py.PETSc.Vec
             Input and output.
+
+        Notes
+        -----
+        With a field: u = M r, chi = M_f (t - B_f u), M and M_f the algebraic preconditioners of the
+        two diagonal blocks. At a fixed field the tangent K has no softening in it.
         """
         values = x.array_r
-        self._input.array[:] = values[: self._local]
+        self._input.array[:] = values[: self._displacements]
         if self._translations is not None:
             self._translations.remove(self._input)
         self._multigrid.apply(self._input, self._output)
         if self._translations is not None:
             self._translations.remove(self._output)
         result = y.array
-        result[: self._local] = self._output.array_r
+        result[: self._displacements] = self._output.array_r
+        if self._block is not None:
+            field = self._block.field
+            field.field_by_displacement.mult(self._output, self._field_input)
+            self._field_input.scale(-1.0)
+            self._field_input.array[:] += values[self._displacements : self._local]
+            field.preconditioner.apply(self._field_input, self._field_output)
+            result[self._displacements : self._local] = self._field_output.array_r
         if self.holds_macroscopic and self._count:
             result[self._local :] = self._inverse @ values[self._local :]
 
@@ -208,8 +266,15 @@ class BorderedSolver:
         self.multigrid: PETSc.PC = PETSc.PC().create(self._comm)
         self.multigrid.setOptionsPrefix(prefix)
         self._system: BorderedSystem | None = None
+        self._block: FieldBlock | None = None
 
-    def update(self, columns: FloatArray, rows: FloatArray, macroscopic: FloatArray) -> None:
+    def update(
+        self,
+        columns: FloatArray,
+        rows: FloatArray,
+        macroscopic: FloatArray,
+        block: FieldBlock | None = None,
+    ) -> None:
         """Take over a new tangent; collective.
 
         Parameters
@@ -218,6 +283,8 @@ class BorderedSolver:
             Couplings df/dF and V0 dP/du, unscaled.
         macroscopic : ndarray, shape (c, c)
             V0 dP/dF of the free components, unscaled.
+        block : FieldBlock or None
+            Nonlocal field; None to keep it as it is.
         """
         matrix = self._space.matrix
         if self._coarse is None:
@@ -236,6 +303,11 @@ class BorderedSolver:
             self.multigrid.getMGCoarseSolve().setOperators(self._coarse, self._coarse)
             self.multigrid.setOperators(matrix, matrix)
         self.multigrid.setUp()
+        scaled = None
+        if block is not None:
+            self.use_gmres = True
+            scaled = FieldBlock(block.field, block.columns / self.length, block.rows / self.length)
+        self._block = scaled
         self._system = BorderedSystem(
             self._space,
             self.multigrid,
@@ -243,6 +315,7 @@ class BorderedSolver:
             columns / self.length,
             rows / self.length,
             macroscopic / self.length**2,
+            scaled,
         )
 
     def _attach_coarse_modes(self, coarse: PETSc.Mat) -> None:
@@ -272,6 +345,7 @@ class BorderedSolver:
         macroscopic_forces: FloatArray,
         relative_tolerance: float,
         maximum_iterations: int,
+        field_forces: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray, LinearResult]:
         """Solve the bordered system; collective.
 
@@ -285,6 +359,8 @@ class BorderedSolver:
             Reduction of the residual norm.
         maximum_iterations : int
             Limit of the Krylov iterations.
+        field_forces : ndarray, shape (owned unknowns,), or None
+            Right-hand side of the nonlocal field in nm^3, unscaled.
 
         Returns
         -------
@@ -293,7 +369,7 @@ class BorderedSolver:
         components : ndarray, shape (c,)
             Change of the free macroscopic components.
         result : LinearResult
-            Iterations and status.
+            Iterations, status and change of the nonlocal field.
 
         Notes
         -----
@@ -303,13 +379,16 @@ class BorderedSolver:
         if self._system is None:
             raise RuntimeError("update() must come before solve()")
         started = time.process_time()
-        result = self._krylov(forces, macroscopic_forces, relative_tolerance, maximum_iterations)
+        right_side = forces.ravel()
+        if self._block is not None:
+            scaled = np.zeros(self._block.field.owned) if field_forces is None else field_forces
+            right_side = np.concatenate([right_side, self._block.field.row_scale * scaled])
+        arguments = (right_side, macroscopic_forces, relative_tolerance, maximum_iterations)
+        result = self._krylov(*arguments)
         if result[2].indefinite and not self.use_gmres:
             self.use_gmres = True
             spent = result[2].iterations
-            result = self._krylov(
-                forces, macroscopic_forces, relative_tolerance, maximum_iterations
-            )
+            result = self._krylov(*arguments)
             total = LinearResult(
                 spent + result[2].iterations, result[2].converged, result[2].indefinite
             )
@@ -326,13 +405,17 @@ class BorderedSolver:
     ) -> tuple[FloatArray, FloatArray, LinearResult]:
         system: Any = self._system
         local = forces.size
+        displacements = self._space.owned_nodes * self._space.dimension
+        extent = self._space.global_nodes * self._space.dimension
+        if self._block is not None:
+            extent += self._block.field.global_size
         count = len(macroscopic_forces)
         extra = count if system.holds_macroscopic else 0
-        sizes = (local + extra, self._space.global_nodes * self._space.dimension + count)
+        sizes = (local + extra, extent + count)
         operator = PETSc.Mat().createPython((sizes, sizes), system, comm=self._comm)
         operator.setUp()
         right = operator.createVecLeft()
-        right.array[:local] = forces.ravel()
+        right.array[:local] = forces
         if extra:
             right.array[local:] = macroscopic_forces / self.length
         norm = right.norm()
@@ -341,7 +424,7 @@ class BorderedSolver:
         krylov.setOperators(operator)
         null_space = None
         if self._space.has_translations:
-            null_space = self._bordered_translations(operator, local)
+            null_space = self._bordered_translations(operator, displacements)
             operator.setNullSpace(null_space)
             null_space.remove(right)
         preconditioner = krylov.getPC()
@@ -359,7 +442,10 @@ class BorderedSolver:
             krylov.solve(right, solution)
         reason = krylov.getConvergedReason() if norm > 0.0 else 1
         iterations = krylov.getIterationNumber() if norm > 0.0 else 0
-        fluctuation = np.array(solution.array_r[:local]).reshape(-1, self._space.dimension)
+        whole = np.array(solution.array_r[:local])
+        fluctuation = whole[:displacements].reshape(-1, self._space.dimension)
+        # The unknown of the system is the field times the cell length.
+        change_of_field = whole[displacements:] / self.length
         # Held components are zero only to the tolerance of the solve, and no residual speaks of
         # them.
         fluctuation[self._space.held[: self._space.owned_nodes]] = 0.0
@@ -372,7 +458,8 @@ class BorderedSolver:
             PETSc.KSP.ConvergedReason.DIVERGED_INDEFINITE_PC,
             PETSc.KSP.ConvergedReason.DIVERGED_INDEFINITE_MAT,
         )
-        return fluctuation, components, LinearResult(iterations, reason > 0, indefinite)
+        outcome = LinearResult(iterations, reason > 0, indefinite, change_of_field)
+        return fluctuation, components, outcome
 
     def _bordered_translations(self, operator: PETSc.Mat, local: int) -> PETSc.NullSpace:
         modes = []

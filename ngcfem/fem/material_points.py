@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ngcfem.constitutive.batch import BatchedLaw
+from ngcfem.constitutive.batch import BatchedLaw, NonlocalInput
 from ngcfem.constitutive.material import Material
 from ngcfem.fem.periodic import RepresentativeVolume
 from ngcfem.quantities import FloatArray, IntArray, Kinematics
@@ -27,12 +27,15 @@ class PhaseBlock:
         Parameter vector of the phase.
     rows : ndarray of int
         Integration points, numbered cell by cell.
+    field_constants : ndarray or None
+        Constants of the nonlocal softening; None for a phase without internal length.
     """
 
     name: str
     law: BatchedLaw
     parameters: FloatArray
     rows: IntArray
+    field_constants: FloatArray | None = None
 
 
 class MaterialPoints:
@@ -71,10 +74,13 @@ class MaterialPoints:
         for index, name in enumerate(volume.source.phase_names):
             cells = np.flatnonzero(volume.phase == index)
             rows = (cells[:, None] * points_per_cell + np.arange(points_per_cell)).ravel()
-            law = laws[materials[name].law]
-            blocks.append(
-                PhaseBlock(name, law, law.parameter_vector(materials[name].parameters), rows)
-            )
+            material = materials[name]
+            law = laws[material.law]
+            constants = None
+            if material.characteristic_length_nm > 0.0:
+                constants = law.field_constants(material.parameters)
+            vector = law.parameter_vector(material.parameters)
+            blocks.append(PhaseBlock(name, law, vector, rows, constants))
         self.blocks: tuple[PhaseBlock, ...] = tuple(blocks)
         self._states = [block.law.initial_state(len(block.rows)) for block in blocks]
         self._trials = [state.copy() for state in self._states]
@@ -91,6 +97,8 @@ class MaterialPoints:
         viscosity_gpa_s: float,
         stress: FloatArray,
         moduli: FloatArray,
+        field: FloatArray | None = None,
+        coupling: FloatArray | None = None,
     ) -> tuple[int, float]:
         """Update all points from the committed state.
 
@@ -106,6 +114,10 @@ class MaterialPoints:
             Receives the nominal stress in GPa.
         moduli : ndarray, shape (points, 81)
             Receives the consistent tangent in GPa.
+        field : ndarray, shape (points,), or None
+            Nonlocal field; read in phases with an internal length.
+        coupling : ndarray, shape (points, 20), or None
+            Receives the columns of `NonlocalCoupling` in those phases.
 
         Returns
         -------
@@ -119,13 +131,19 @@ class MaterialPoints:
             for start in range(0, len(block.rows), CHUNK):
                 part = slice(start, start + CHUNK)
                 rows = block.rows[part]
+                nonlocal_input = None
+                if field is not None and block.field_constants is not None:
+                    nonlocal_input = NonlocalInput(field[rows], block.field_constants)
                 result = block.law.update(
                     deformation_gradient[rows],
                     state[part],
                     block.parameters,
                     time_increment_s,
                     viscosity_gpa_s,
+                    nonlocal_input=nonlocal_input,
                 )
+                if coupling is not None and result.coupling is not None:
+                    coupling[rows] = result.coupling.values
                 tangent = result.consistent_tangent
                 assert tangent is not None
                 stress[rows] = result.first_piola_kirchhoff_stress

@@ -1,7 +1,7 @@
 """Newton iteration of one step: bordered linear solves, inexact tolerance, line search."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,6 +40,14 @@ class EquilibriumState:
         Relative asymmetry of the tangent moduli.
     failure : str
         Why the configuration cannot be used; empty if it can.
+    nonlocal_field : ndarray, shape (owned unknowns,)
+        Nonlocal field; empty without one.
+    field_forces : ndarray, shape (owned unknowns,)
+        Residual of the field equation in nm^3.
+    field_residual : float
+        Norm of the latter over that of the summed magnitudes.
+    field_row_scale : float
+        Force in nN per nm^3 that makes both residuals count alike in a linear solve.
     """
 
     fluctuation: FloatArray
@@ -53,6 +61,10 @@ class EquilibriumState:
     minimum_jacobian: float
     asymmetry: float
     failure: str = ""
+    nonlocal_field: FloatArray = field(default_factory=lambda: np.zeros(0))
+    field_forces: FloatArray = field(default_factory=lambda: np.zeros(0))
+    field_residual: float = 0.0
+    field_row_scale: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +107,14 @@ def residual_measure(
     Returns
     -------
     residual : float
-        Larger of the relative nodal and the relative macroscopic residual.
+        Largest of the relative residuals of the nodes, of the nonlocal field and of the macroscopic
+        stress.
     stress_residual : ndarray, shape (c,)
         Macroscopic stress minus its target, in GPa.
     """
     stress_residual = (state.stress - target_stress)[free]
     macroscopic = float(np.abs(stress_residual).max(initial=0.0)) / state.stress_scale
-    return max(state.force_residual, macroscopic), stress_residual
+    return max(state.force_residual, state.field_residual, macroscopic), stress_residual
 
 
 class NewtonSolver:
@@ -114,10 +127,10 @@ class NewtonSolver:
     linear : BorderedSolver
         Linear solver.
     evaluate : callable
-        ``evaluate(fluctuation, deformation_gradient) -> EquilibriumState``; collective.
+        ``evaluate(fluctuation, deformation_gradient, field) -> EquilibriumState``; collective.
     linearize : callable
-        ``linearize(free components, symmetric)`` assembles the tangent of the last evaluated
-        configuration and hands it to the linear solver; collective.
+        ``linearize(free components, symmetric, row scale of the field)`` assembles the tangent of
+        the last evaluated configuration and hands it to the linear solver; collective.
     cell_volume_nm3 : float
         Volume the macroscopic stress refers to.
 
@@ -133,8 +146,8 @@ class NewtonSolver:
         self,
         options: SolverOptions,
         linear: BorderedSolver,
-        evaluate: Callable[[FloatArray, FloatArray], EquilibriumState],
-        linearize: Callable[[IntArray, bool], None],
+        evaluate: Callable[[FloatArray, FloatArray, FloatArray], EquilibriumState],
+        linearize: Callable[[IntArray, bool, float], None],
         cell_volume_nm3: float,
     ) -> None:
         self._options = options
@@ -149,6 +162,7 @@ class NewtonSolver:
         deformation_gradient: FloatArray,
         free: BoolArray,
         target_stress: FloatArray,
+        nonlocal_field: FloatArray | None = None,
     ) -> NewtonOutcome:
         """Find equilibrium from a first guess; collective.
 
@@ -162,6 +176,8 @@ class NewtonSolver:
             Free components.
         target_stress : ndarray, shape (3, 3)
             Nominal stress in GPa of the free components.
+        nonlocal_field : ndarray, shape (owned unknowns,), or None
+            First guess of the nonlocal field.
 
         Returns
         -------
@@ -170,7 +186,8 @@ class NewtonSolver:
         """
         options = self._options
         tolerance = options.residual_tolerance
-        state = self._evaluate(fluctuation, deformation_gradient)
+        start = np.zeros(0) if nonlocal_field is None else nonlocal_field
+        state = self._evaluate(fluctuation, deformation_gradient, start)
         if state.failure:
             return NewtonOutcome(None, f"first guess: {state.failure}", 0, 0, np.inf)
         components = np.flatnonzero(free.ravel())
@@ -198,12 +215,13 @@ class NewtonSolver:
             symmetric = state.asymmetry < 1e-8
             if not symmetric:
                 self._linear.use_gmres = True
-            self._linearize(components, symmetric)
+            self._linearize(components, symmetric, state.field_row_scale)
             step, component_step, result = self._linear.solve(
                 -state.forces,
                 -self._volume * stress_residual,
                 linear_tolerance(residual, tolerance, options.linear_tolerance),
                 options.maximum_linear_iterations,
+                -state.field_forces,
             )
             linear_iterations += result.iterations
             if not result.converged:
@@ -214,7 +232,9 @@ class NewtonSolver:
                     linear_iterations,
                     residual,
                 )
-            accepted = self._line_search(state, step, component_step, free, target_stress, residual)
+            accepted = self._line_search(
+                state, (step, component_step, result.field_change), free, target_stress, residual
+            )
             if accepted is None:
                 return NewtonOutcome(
                     None,
@@ -236,8 +256,7 @@ class NewtonSolver:
     def _line_search(
         self,
         state: EquilibriumState,
-        step: FloatArray,
-        component_step: FloatArray,
+        steps: tuple[FloatArray, FloatArray, FloatArray],
         free: BoolArray,
         target_stress: FloatArray,
         residual: float,
@@ -246,7 +265,7 @@ class NewtonSolver:
         length = 1.0
         tried = length
         for _ in range(self._options.line_search_steps + 1):
-            trial = self._stepped(state, step, component_step, free, length)
+            trial = self._stepped(state, steps, free, length)
             tried = length
             if not trial.failure:
                 measure, _ = residual_measure(trial, free, target_stress)
@@ -259,20 +278,24 @@ class NewtonSolver:
             return None
         if best[2] != tried:
             # The moduli of the space belong to the last evaluation: take the best one again.
-            return self._stepped(state, step, component_step, free, best[2])
+            return self._stepped(state, steps, free, best[2])
         return best[1]
 
     def _stepped(
         self,
         state: EquilibriumState,
-        step: FloatArray,
-        component_step: FloatArray,
+        steps: tuple[FloatArray, FloatArray, FloatArray],
         free: BoolArray,
         length: float,
     ) -> EquilibriumState:
+        step, component_step, field_step = steps
         deformation_gradient = state.deformation_gradient.copy()
         deformation_gradient[free] += length * component_step
-        return self._evaluate(state.fluctuation + length * step, deformation_gradient)
+        return self._evaluate(
+            state.fluctuation + length * step,
+            deformation_gradient,
+            state.nonlocal_field + length * field_step,
+        )
 
 
 def linear_tolerance(residual: float, target: float, loosest: float) -> float:

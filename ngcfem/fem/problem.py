@@ -9,16 +9,18 @@ from mpi4py import MPI
 
 import numpy as np
 
+from ngcfem.constitutive.batch import LAWS
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.condensation import condense_tangent
-from ngcfem.fem.linear_solver import BorderedSolver
+from ngcfem.fem.linear_solver import BorderedSolver, FieldBlock
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
 from ngcfem.fem.newton import EquilibriumState, NewtonSolver
 from ngcfem.fem.periodic import RepresentativeVolume
 from ngcfem.fem.predictor import affine_guess, secant_guess
+from ngcfem.fem.regularization import COUPLING_COLUMNS, NonlocalField, field_groups
 from ngcfem.fem.restart import gather_cells
 from ngcfem.fem.snapshot import FieldSnapshot, take_snapshot
 from ngcfem.fem.solver_options import SolverOptions
@@ -99,6 +101,10 @@ class PeriodicProblem:
         self._points = MaterialPoints(
             volume, self._space.element.number_of_points, materials, kinematics
         )
+        self._nonlocal = self._make_field(materials)
+        self._coupling = np.zeros(
+            (self._space.number_of_points if self._nonlocal else 0, COUPLING_COLUMNS)
+        )
         self._linear = BorderedSolver(self._space, self.options.petsc)
         self._cell_volume = float(
             self._space.integral(np.ones((self._space.number_of_points, 1)))[0]
@@ -110,6 +116,8 @@ class PeriodicProblem:
         self._time_increment_s = 1.0
         self._fluctuation = np.zeros((self._space.owned_nodes, self._space.dimension))
         self._previous_fluctuation = self._fluctuation.copy()
+        self._field = np.zeros(self._nonlocal.owned if self._nonlocal else 0)
+        self._previous_field = self._field.copy()
         self._deformation_gradient = IDENTITY.copy()
         self._stress = np.zeros((3, 3))
         self._point_deformation_gradient = np.tile(
@@ -118,10 +126,29 @@ class PeriodicProblem:
         self._point_stress = np.zeros((self._space.number_of_points, 9))
         self._march: MarchPosition | None = None
 
+    def _make_field(self, materials: Mapping[str, Material]) -> NonlocalField | None:
+        """Nonlocal field of the phases with an internal length; None if there is none."""
+        names = self.volume.source.phase_names
+        groups = field_groups(
+            names,
+            materials,
+            {name: law.nonlocal_variable for name, law in LAWS.items()},
+            self.options.nonlocal_field == "per-phase",
+        )
+        if (groups < 0).all():
+            return None
+        lengths = np.array([materials[name].characteristic_length_nm for name in names])
+        return NonlocalField(self._space, groups, lengths)
+
     @property
     def number_of_dofs(self) -> int:
         """Number of displacement unknowns over all ranks."""
         return self._space.dimension * self._space.global_nodes
+
+    @property
+    def number_of_field_dofs(self) -> int:
+        """Number of unknowns of the nonlocal field over all ranks; 0 without one."""
+        return self._nonlocal.global_size if self._nonlocal else 0
 
     @property
     def cpu_seconds(self) -> dict[str, float]:
@@ -210,7 +237,11 @@ class PeriodicProblem:
             step = end - march.position
             guess = self._first_guess(target, step, at_start)
             outcome = self._newton.solve(
-                guess[0], guess[1], ~target.prescribed, target.first_piola_kirchhoff_stress
+                guess[0],
+                guess[1],
+                ~target.prescribed,
+                target.first_piola_kirchhoff_stress,
+                self._first_guess_of_field(step, at_start),
             )
             newton_iterations += outcome.iterations
             linear_iterations += outcome.linear_iterations
@@ -283,7 +314,19 @@ class PeriodicProblem:
             return self._fluctuation.copy(), guess
         return affine_guess(target, self._fluctuation, current, self.kinematics)
 
-    def _evaluate(self, fluctuation: FloatArray, macroscopic: FloatArray) -> EquilibriumState:
+    def _first_guess_of_field(self, step: float, new_segment: bool) -> FloatArray:
+        """Guess the nonlocal field at the end of a step: the secant, or its present value."""
+        march = self._march
+        assert march is not None
+        secant = self.options.predictor == "secant" and march.previous_step > 0.0
+        if not secant or new_segment:
+            return self._field.copy()
+        ratio = step / march.previous_step
+        return self._field + ratio * (self._field - self._previous_field)
+
+    def _evaluate(
+        self, fluctuation: FloatArray, macroscopic: FloatArray, field: FloatArray
+    ) -> EquilibriumState:
         """Update all points and sum the residual; collective."""
         started = time.process_time()
         space = self._space
@@ -291,6 +334,9 @@ class PeriodicProblem:
         gradient += macroscopic.ravel()
         jacobian = determinants(gradient)
         stress = np.empty((space.number_of_points, 9))
+        nonlocal_arguments = ()
+        if self._nonlocal is not None:
+            nonlocal_arguments = (self._nonlocal.at_points(field), self._coupling)
         error: Exception | None = None
         try:
             status, asymmetry = self._points.evaluate(
@@ -299,6 +345,7 @@ class PeriodicProblem:
                 self.options.viscosity_gpa_s,
                 stress,
                 space.moduli,
+                *nonlocal_arguments,
             )
         except Exception as raised:
             error, status, asymmetry = raised, STATUS_RAISED, 0.0
@@ -316,6 +363,7 @@ class PeriodicProblem:
         if failure:
             forces = np.zeros((space.owned_nodes, space.dimension))
             force_residual, scale, mean = np.inf, 1.0, np.zeros((3, 3))
+            field_forces, field_residual, row_scale = np.zeros_like(field), 0.0, 1.0
         else:
             forces, magnitudes = space.residual(stress)
             totals = self._comm.allreduce(
@@ -327,7 +375,14 @@ class PeriodicProblem:
             floor = 1e-12 * self._comm.allreduce(modulus, op=MPI.MAX)
             scale = max(float(integrals[9]) / self._cell_volume, floor)
             face = self._cell_volume ** (1.0 - 1.0 / space.dimension)
-            force_residual = float(np.sqrt(totals[0]) / max(np.sqrt(totals[1]), floor * face))
+            magnitude = max(float(np.sqrt(totals[1])), floor * face)
+            force_residual = float(np.sqrt(totals[0]) / magnitude)
+            field_forces, field_residual, row_scale = np.zeros_like(field), 0.0, 1.0
+            if self._nonlocal is not None:
+                field_forces, field_residual, field_magnitude = self._nonlocal.residual(
+                    field, self._coupling[self._nonlocal.points, 0]
+                )
+                row_scale = magnitude / field_magnitude
         self._spent["assembly"] += time.process_time() - started
         return EquilibriumState(
             fluctuation=fluctuation,
@@ -341,16 +396,26 @@ class PeriodicProblem:
             minimum_jacobian=-float(inverse_smallest),
             asymmetry=float(asymmetry),
             failure=failure,
+            nonlocal_field=field,
+            field_forces=field_forces,
+            field_residual=field_residual,
+            field_row_scale=row_scale,
         )
 
-    def _linearize(self, components: IntArray, symmetric: bool) -> None:
+    def _linearize(self, components: IntArray, symmetric: bool, row_scale: float) -> None:
         """Assemble the tangent of the last evaluation and set up its preconditioner."""
         started = time.process_time()
         self._space.assemble_tangent()
         columns, rows = self._space.border(components, symmetric)
         macroscopic = self._space.integrated_moduli()[np.ix_(components, components)]
+        block = None
+        if self._nonlocal is not None:
+            coupling = self._coupling[self._nonlocal.points]
+            self._nonlocal.row_scale = row_scale
+            self._nonlocal.assemble(coupling)
+            block = FieldBlock(self._nonlocal, *self._nonlocal.border(coupling, components))
         middle = time.process_time()
-        self._linear.update(columns, rows, macroscopic)
+        self._linear.update(columns, rows, macroscopic, block)
         self._spent["assembly"] += middle - started
         self._spent["preconditioner"] += time.process_time() - middle
 
@@ -359,6 +424,8 @@ class PeriodicProblem:
         self._points.commit()
         self._previous_fluctuation = self._fluctuation
         self._fluctuation = state.fluctuation
+        self._previous_field = self._field
+        self._field = state.nonlocal_field
         self._deformation_gradient = state.deformation_gradient
         self._stress = state.stress
         self._point_deformation_gradient = state.point_deformation_gradient
@@ -385,12 +452,13 @@ class PeriodicProblem:
         Static condensation (D - B^T K^{-1} C) / V0 of the tangent at the committed state, one
         linear solve a column. The tangent is that of a further step that vanishes in strain and in
         time. A law meets no yield in it, so this is the elastic answer of the state, that of the
-        first unloading, also where the state is on the yield surface or flows with a viscosity.
+        first unloading, also where the state is on the yield surface or flows with a viscosity; a
+        nonlocal field stays as it is.
         """
         if self._platens is not None:
             raise ValueError("a specimen between platens has no effective tangent")
         time_increment_s, self._time_increment_s = self._time_increment_s, VANISHING_TIME_S
-        self._evaluate(self._fluctuation, self._deformation_gradient)
+        self._evaluate(self._fluctuation, self._deformation_gradient, self._field)
         self._time_increment_s = time_increment_s
         return condense_tangent(self._space, self._linear) / self._cell_volume
 
@@ -410,7 +478,30 @@ class PeriodicProblem:
             self._point_deformation_gradient,
             self._point_stress,
             self._points.equivalent_plastic_strain(),
+            self._field_at_points(),
         )
+
+    def _field_at_points(self) -> FloatArray | None:
+        """Nonlocal field at the points, NaN outside its domain; None without one."""
+        if self._nonlocal is None:
+            return None
+        values = np.full(self._space.number_of_points, np.nan)
+        values[self._nonlocal.points] = self._nonlocal.at_points(self._field)[self._nonlocal.points]
+        return values
+
+    def nonlocal_balance(self) -> tuple[float, float]:
+        """Integrals of chi - kappa and of kappa of the last converged step; collective.
+
+        Returns
+        -------
+        tuple of float
+            Integrals over the domain of the nonlocal field in nm^3; the first vanishes. Zeros
+            without a field.
+        """
+        if self._nonlocal is None:
+            return 0.0, 0.0
+        source = self._coupling[self._nonlocal.points, 0]
+        return self._nonlocal.integral_of_difference(self._field, source)
 
     def checkpoint(self) -> tuple[dict[str, FloatArray], dict[str, Any]] | None:
         """Gather the committed state; collective.
@@ -430,6 +521,11 @@ class PeriodicProblem:
             "state": self._points.export_state().reshape(self._space.dofs.shape[0], -1),
             "point_stress_gpa": self._point_stress.reshape(self._space.dofs.shape[0], -1),
         }
+        if self._nonlocal is not None:
+            cell_fields["nonlocal_field"] = self._nonlocal.at_vertices(self._field)
+            cell_fields["previous_nonlocal_field"] = self._nonlocal.at_vertices(
+                self._previous_field
+            )
         arrays = gather_cells(self.volume, cell_fields)
         if arrays is None or march is None:
             return None
@@ -462,6 +558,11 @@ class PeriodicProblem:
         cells = self.volume.original_cell
         self._fluctuation = space.mean_over_cells(arrays["fluctuation_nm"][cells])
         self._previous_fluctuation = space.mean_over_cells(arrays["previous_fluctuation_nm"][cells])
+        if self._nonlocal is not None:
+            self._field = self._nonlocal.from_vertices(arrays["nonlocal_field"][cells])
+            self._previous_field = self._nonlocal.from_vertices(
+                arrays["previous_nonlocal_field"][cells]
+            )
         self._points.import_state(
             arrays["state"][cells].reshape(space.number_of_points, self._points.state_columns)
         )

@@ -7,7 +7,7 @@ import basix.ufl
 import numpy as np
 
 from ngcfem.fem.periodic import RepresentativeVolume
-from ngcfem.quantities import FloatArray, Int32Array
+from ngcfem.quantities import FloatArray, Int32Array, IntArray
 
 QUADRATURE_DEGREE = 2
 
@@ -79,6 +79,26 @@ class QuadraticElements:
     def number_of_cells(self) -> int:
         """Number of owned cells."""
         return len(self.dofs)
+
+    @property
+    def inverse_jacobian(self) -> FloatArray:
+        """Inverse dr/dX in 1/nm, shape (m, q, d, d), or (m, 1, d, d) for straight cells."""
+        return self._inverse
+
+    def shape_gradients(self, cells: IntArray) -> FloatArray:
+        """Gradients dN_a/dX_J of the displacement shape functions in some cells.
+
+        Parameters
+        ----------
+        cells : ndarray of int, shape (c,)
+            Owned cells.
+
+        Returns
+        -------
+        ndarray, shape (c, q, a, d)
+            Gradients in 1/nm.
+        """
+        return np.matmul(self._gradients[None], self._inverse[cells])
 
     def gradient(self, displacement: FloatArray) -> FloatArray:
         """Displacement gradient at the integration points.

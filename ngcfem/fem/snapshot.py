@@ -39,6 +39,7 @@ def take_snapshot(
     deformation_gradient: FloatArray,
     stress: FloatArray,
     equivalent_plastic_strain: FloatArray,
+    nonlocal_field: FloatArray | None = None,
 ) -> FieldSnapshot:
     """Collect the fields of a configuration; collective.
 
@@ -56,6 +57,8 @@ def take_snapshot(
         F and nominal stress (GPa) at the integration points.
     equivalent_plastic_strain : ndarray, shape (points,)
         Kappa at the integration points.
+    nonlocal_field : ndarray, shape (points,), or None
+        Chi at the integration points, NaN where it is not defined.
 
     Returns
     -------
@@ -107,6 +110,9 @@ def take_snapshot(
     vertex_jacobian = determinants(vertex_gradient.reshape(-1, 9)).reshape(
         vertex_gradient.shape[:2]
     )
+    nonlocal_data = {}
+    if nonlocal_field is not None:
+        nonlocal_data["nonlocal_field [-]"] = cell_mean(nonlocal_field)
     order = VTK_FROM_DOLFINX if dimension == 3 else VTK_TRIANGLE_FROM_DOLFINX
     return FieldSnapshot(
         points=points,
@@ -117,6 +123,7 @@ def take_snapshot(
             "mises_stress [GPa]": mises_stress(mean_cauchy),
             "pressure [GPa]": -trace(mean_cauchy) / 3.0,
             "equivalent_plastic_strain [-]": cell_mean(equivalent_plastic_strain),
+            **nonlocal_data,
             "minimum_vertex_jacobian [-]": vertex_jacobian.min(axis=1),
             "phase": volume.phase.astype(np.int32),
             "grain": volume.grain.astype(np.int32),
