@@ -161,11 +161,12 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "phase[0].parameters.friction_coefficient",
         ("j2",),
     ),
-    "reserved length": (
-        "yield_strength_gpa = 2.5",
-        "yield_strength_gpa = 2.5, characteristic_length_nm = 2.1",
-        "phase[0].parameters.characteristic_length_nm",
-        ("reserved", "mesh_dependent"),
+    "length of a law without softening": (
+        "parameters = { youngs_modulus_gpa = 204.0, poisson_ratio = 0.29 }",
+        "parameters = { youngs_modulus_gpa = 204.0, poisson_ratio = 0.29, "
+        "characteristic_length_nm = 2.1 }",
+        "phase[1].parameters.characteristic_length_nm",
+        ("j2, drucker-prager", "mesh_dependent"),
     ),
     "poisson ratio": (
         "poisson_ratio = 0.33",

@@ -51,6 +51,29 @@ poisson_ratio = 0.29
 yield_strength_gpa = 2.0
 hardening_modulus_gpa = 1.0
 """,
+    "nonlocal": """
+[[phase]]
+name = "matrix"
+law = "j2"
+[phase.parameters]
+youngs_modulus_gpa = 100.0
+poisson_ratio = 0.33
+yield_strength_gpa = 1.5
+softening_gpa = 0.2
+softening_strain = 0.05
+characteristic_length_nm = 2.1
+
+[[phase]]
+name = "inclusion"
+law = "drucker-prager"
+[phase.parameters]
+youngs_modulus_gpa = 204.0
+poisson_ratio = 0.29
+yield_strength_gpa = 2.0
+hardening_modulus_gpa = 1.0
+friction_coefficient = 0.12
+characteristic_length_nm = 3.0
+""",
 }
 
 CASE = """\
@@ -82,6 +105,7 @@ figures = false
 
 # law, boundary, kinematics, tolerance of the residual
 RUNS = {
+    "n": ("nonlocal", "periodic", "finite", "tight"),
     "a": ("j2", "periodic", "finite", "default"),
     "b": ("drucker-prager", "uniform-displacement", "finite", "default"),
     "c": ("drucker-prager", "periodic", "finite", "tight"),

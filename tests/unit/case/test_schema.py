@@ -174,6 +174,19 @@ def test_softening_needs_a_word_except_at_a_point(text, tmp_path):
     assert load_case(path).solver.mesh_dependent is True
 
 
+def test_softening_with_a_length_needs_no_word(load):
+    changed = (
+        "yield_strength_gpa = 2.5, softening_gpa = 0.2, softening_strain = 0.05, "
+        "characteristic_length_nm = 2.1"
+    )
+    case = load(
+        ("yield_strength_gpa = 2.5", changed),
+        ("[load]", '[solver]\nnonlocal_field = "per-phase"\n[load]'),
+    )
+    assert case.solver.mesh_dependent is False
+    assert case.solver.nonlocal_field == "per-phase"
+
+
 def test_softening_outweighed_by_hardening_needs_no_word(load):
     load(
         (

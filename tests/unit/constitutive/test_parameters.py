@@ -72,7 +72,19 @@ def test_unknown_law():
 @pytest.mark.parametrize(
     ("law", "changes", "name", "words"),
     [
-        ("j2", {"characteristic_length_nm": 2.0}, "characteristic_length_nm", "reserved"),
+        ("elastic", {"characteristic_length_nm": 2.0}, "characteristic_length_nm", "j2"),
+        ("j2", {"overnonlocal_weight": 3.0}, "overnonlocal_weight", "characteristic_length_nm"),
+        ("j2", {"micromorphic_modulus_gpa": 9.0}, "micromorphic_modulus_gpa", "length"),
+        (
+            "drucker-prager",
+            {
+                "characteristic_length_nm": 2.0,
+                "micromorphic_modulus_gpa": 9.0,
+                "rate_sensitivity": 0.02,
+            },
+            "micromorphic_modulus_gpa",
+            "rate_sensitivity",
+        ),
         ("j2", {"c11_gpa": 230.0}, "c11_gpa", "isotropic"),
         ("j2", {"softening_gpa": 0.2}, "softening_strain", "softening_gpa"),
         ("j2", {"voce_hardening_gpa": 0.2}, "voce_rate", "voce_hardening_gpa"),
