@@ -162,17 +162,17 @@ def test_the_curve_does_not_depend_on_the_mesh(plane_mesh, build_problem, build_
 @pytest.mark.slow
 def test_without_a_length_the_curve_drifts(plane_mesh, build_problem, build_path):
     """Two meshes of the same strip disagree, which is what the length is there for."""
-    parameters = dict(SOFTENING)
+    # Softening by 1 GPa per shear, so that a band of a fifteenth of the strip does not snap back.
+    parameters = {**SOFTENING, "softening_strain": 0.2 / ROOT3}
     stresses = []
-    for elements in (21, 41):
+    for elements in (7, 15):
         problem = build_problem(
             strip_mesh(plane_mesh, elements),
             strip_materials(parameters),
             "small",
             residual_tolerance=1e-8,
-            viscosity_gpa_s=1e-3,
         )
-        path = build_path((sheared(0.0288), 1), (sheared(0.032), 8), axis="y")
+        path = build_path((sheared(0.0288), 1), (sheared(0.034), 8), axis="y")
         *_, last = problem.march(path)
         stresses.append(last.first_piola_kirchhoff_stress[1, 0])
     assert abs(stresses[0] - stresses[1]) > 0.02 * stresses[0]
