@@ -349,7 +349,7 @@ def _count(number: int) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 120.0:
-        return f"{seconds:.2g} s"
+        return f"{seconds:.2g} s" if seconds < 10.0 else f"{seconds:.0f} s"
     if seconds < 7200.0:
         return f"{seconds / 60.0:.0f} min"
     return f"{seconds / 3600.0:.1f} h" if seconds < 3.6e5 else f"{seconds / 86400.0:.0f} days"
