@@ -95,8 +95,10 @@ def inclusion_parts(inclusion: Inclusion, offsets: FloatArray) -> tuple[BoolArra
 
     Returns
     -------
-    crystal, cap : ndarray of bool, shape (n,)
-        Inside the crystal; inside the cap, which does not count the crystal.
+    crystal : ndarray of bool, shape (n,)
+        Inside the crystal.
+    cap : ndarray of bool, shape (n,)
+        Inside the cap, which does not count the crystal.
     """
     kept = np.ones(len(offsets), dtype=bool)
     if inclusion.flat is not None:
