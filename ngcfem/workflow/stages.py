@@ -229,7 +229,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
                 Finding(
                     str(case.path),
                     "microstructure.kind",
-                    '"mesh": the geometry is that of the mesh file',
+                    f'"{case.microstructure.kind}": the geometry is that of a file',
                     "a kind that is generated",
                     "look at the mesh with `ngcfem mesh`",
                 )
@@ -280,6 +280,7 @@ def generate_mesh_stage(
     RefusedError
         If cell or mesh do not meet what is asked of them.
     """
+    from ngcfem.case.voxel_build import seam_lines
     from ngcfem.mesh.quality import smallest_angle
     from ngcfem.report.stage_report import write_mesh_report
     from ngcfem.results.fields import VTK_FROM_GMSH, write_fields
@@ -312,6 +313,7 @@ def generate_mesh_stage(
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in quality.phase_fractions.items()
     ]
+    lines += seam_lines(RunDirectory(path).read_json("mesh.json")["origin"])
     if mesh.dimension == 2:
         from ngcfem.report.plane_pictures import draw_plane_mesh
 

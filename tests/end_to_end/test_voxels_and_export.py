@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from ngcfem.case.schema import load_case
+from ngcfem.case.voxel_build import build_voxel_mesh, seam_lines
 from ngcfem.cli.main import app
 
 CASE = """
@@ -110,6 +112,23 @@ def test_malformed_tables_of_labels(
     code, output = call("validate", path)
     assert code == 2
     assert told in output
+
+
+def test_a_volume_that_does_not_repeat_is_told(tmp_path: Path, volume: np.ndarray) -> None:
+    volume[3:] = 1
+    np.save(tmp_path / "volume.npy", volume)
+    # without the pictures of `ngcfem mesh`, which prints these lines
+    _, record = build_voxel_mesh(load_case(write_case(tmp_path)))
+    (line,) = seam_lines(record)
+    # 100 % across the period against 3 of 5 layers inside
+    assert "along x the volume does not repeat: 100 % of the voxels" in line
+    assert "60 % inside; mirrored = true" in line
+    mesh, record = build_voxel_mesh(load_case(write_case(tmp_path, STAIRS + "\nmirrored = true")))
+    assert seam_lines(record) == []
+    assert len(mesh.cells) == 6 * 8 * volume.size
+    code, output = call("generate", write_case(tmp_path), "--out", tmp_path / "cell")
+    assert code == 2
+    assert '"voxels": the geometry is that of a file' in output
 
 
 def test_labels_are_held_against_the_volume(tmp_path: Path, volume: np.ndarray) -> None:
