@@ -240,8 +240,10 @@ def fibre_moments(spread_deg: float) -> tuple[float, float]:
 
     Returns
     -------
-    mean, standard_deviation : float
-        Of cos^2 a; 1 and 0 for no width.
+    mean : float
+        Of cos^2 a; 1 for no width.
+    standard_deviation : float
+        Of cos^2 a; 0 for no width.
     """
     if spread_deg == 0.0:
         return 1.0, 0.0
