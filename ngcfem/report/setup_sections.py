@@ -337,7 +337,9 @@ def _parameter_table(record: RunRecord) -> Markup:
     phases = _phases(record)
     if not phases:
         return element("p", "The case of the run was not found.")
-    specifications = {spec.name: spec for specs in LAW_PARAMETERS.values() for spec in specs}
+    # The same name can mean something else in another law.
+    laws = [str(phase.get("law")) for phase in phases]
+    specifications = {spec.name: spec for law in laws for spec in LAW_PARAMETERS.get(law, ())}
     names: dict[str, None] = {}
     for phase in phases:
         names.update(dict.fromkeys(_parameters(phase)))
