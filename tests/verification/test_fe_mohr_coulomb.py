@@ -93,3 +93,24 @@ def test_solid_element(cube_mesh, build_problem, build_path):
     peak = strength / 1.05 * 1.19
     assert 0.97 * peak < -stress.min() < peak
     assert abs(stress[61] - stress[60] - 140.0 * math.log(0.705 / 0.7)) < 2e-3
+
+
+def test_heterogeneous_cell_converges_quadratically(sphere_mesh, build_problem, build_path):
+    """An elastic-plastic sphere in softening glass: Newton's method at the tight tolerance.
+
+    With an exact tangent an increment of half a per cent takes four iterations to 1e-11 at most; a
+    tangent that is wrong by a per cent gains two digits an iteration and takes six.
+    """
+    iron = {"youngs_modulus_gpa": 204.0, "poisson_ratio": 0.29, "yield_strength_gpa": 4.0}
+    materials = {
+        "inclusion": Material("inclusion", "j2", iron),
+        "matrix": Material("matrix", "mohr-coulomb", SOFTENING),
+    }
+    compressed = [[FREE, FREE, FREE], [0.0, FREE, FREE], [0.0, 0.0, 0.96]]
+    problem = build_problem(sphere_mesh, materials, "finite", "periodic")
+    rows = list(problem.march(build_path((compressed, 8, 40.0))))[1:]
+    assert all(row.cutbacks == 0 for row in rows)
+    assert max(row.newton_iterations for row in rows) <= 5
+    assert max(row.hill_mandel_error for row in rows) < 1e-8
+    kappa = rows[-1].phases["matrix"].mean_equivalent_plastic_strain
+    assert kappa > 0.01
