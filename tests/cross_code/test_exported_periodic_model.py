@@ -21,7 +21,7 @@ from ngcfem.microstructure.voxel_volume import VoxelVolume
 # CalculiX 2.20 (Debian 2.20-1), linear elastic *STATIC step, on the file that this test exports at
 # order 2 with its equations, by an input that includes it:
 #   *SOLID SECTION of PHASE_SOFT (E 100 GPa, nu 0.3) and PHASE_HARD (E 210 GPa, nu 0.25);
-#   *BOUNDARY: a node that no equation displaces held at 0; the nodes PERIOD_k at H a_k, where a_k is
+#   *BOUNDARY: a node that no equation displaces held at 0; the nodes PERIOD_k at H a_k, a_k being
 #   period vector k and H has the one entry 0.01;
 #   *EL PRINT of S, four points an element.
 # Volume averages of S in GPa; it prints seven digits.
