@@ -36,6 +36,8 @@ MEMORY_OF_AN_UNKNOWN_B = 4600.0
 """Tangent with its coarse levels, element matrices, moduli and states of the material points."""
 CPU_OF_AN_UNKNOWN_S = 25e-6
 """CPU time of one Newton iteration per unknown."""
+START_OF_A_PROCESS_S = 6.0
+"""CPU time of imports and of compiling laws and the element kernel."""
 NEWTON_ITERATIONS = 3.0
 """Newton iterations of a step; 2.2 to 3.4 were seen with J2."""
 FIELDS_OF_A_CELL_B = 250.0
@@ -165,7 +167,7 @@ def estimate_cost(case: Case, size: ProblemSize, ranks: int = 1) -> CostEstimate
         ranks=ranks,
         memory_gib=memory,
         cpu_s_per_increment=step,
-        cpu_s=step * increments,
+        cpu_s=ranks * START_OF_A_PROCESS_S + step * increments,
         disk_gib=per_cell * size.cells / GIB,
     )
 

@@ -247,9 +247,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in report.phase_fractions.items()
     ]
     lines.append(report.table())
-    lines += [f"  look at {shown.page}", f"  turn and cut it in {shown.files[-1]}"]
-    if shown.obstacle:
-        lines.append(f"  pictures are missing: {shown.obstacle}")
+    lines += [f"  {line}" for line in shown.told]
     refuse_descriptors(report, allow=allows_missed_targets(case))
     return "\n".join(lines)
 
@@ -319,9 +317,7 @@ def generate_mesh_stage(
 
         write_bytes_atomically(path / "mesh.png", draw_plane_mesh(mesh))
         lines.append(f"  picture: {path / 'mesh.png'}")
-    lines += [f"  look at {shown.page}", f"  turn and cut it in {shown.files[-1]}"]
-    if shown.obstacle:
-        lines.append(f"  pictures are missing: {shown.obstacle}")
+    lines += [f"  {line}" for line in shown.told]
     return "\n".join(lines)
 
 

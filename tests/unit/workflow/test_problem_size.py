@@ -125,9 +125,10 @@ def test_lines_speak_of_the_ensemble():
 def test_cost_is_linear_in_the_unknowns():
     case = load_case(CASES / "demo.toml")
     one, two = (estimate_cost(case, ProblemSize(n // 4, n)) for n in (100_000, 200_000))
-    assert two.cpu_s == pytest.approx(2.0 * one.cpu_s)
-    # 27 increments
-    assert one.cpu_s == pytest.approx(27.0 * one.cpu_s_per_increment)
+    assert two.cpu_s_per_increment == pytest.approx(2.0 * one.cpu_s_per_increment)
+    # 27 increments after the start
+    start = problem_size.START_OF_A_PROCESS_S
+    assert one.cpu_s - start == pytest.approx(27.0 * one.cpu_s_per_increment)
     base = problem_size.MEMORY_OF_A_PROCESS_GIB
     assert two.memory_gib - base == pytest.approx(2.0 * (one.memory_gib - base))
     four = estimate_cost(case, ProblemSize(25_000, 100_000), ranks=4)
