@@ -7,7 +7,7 @@ import time
 import pytest
 
 from ngcfem.mesh.isolated_process import IsolatedProcess
-from ngcfem.mesh.worker_pool import available_cores, run_tasks
+from ngcfem.mesh.worker_pool import WorkerPool, available_cores
 
 
 def square_root(process: IsolatedProcess, item: float) -> float:
@@ -18,9 +18,12 @@ def square_root(process: IsolatedProcess, item: float) -> float:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_results_come_in_the_order_of_the_items(workers):
     seen: list[int] = []
-    results = run_tasks(square_root, [9.0, 4.0, 1.0, 16.0], workers, seen.append)
-    assert results == [3.0, 2.0, 1.0, 4.0]
-    assert seen == [1, 2, 3, 4]
+    with WorkerPool(workers) as pool:
+        results = pool.run(square_root, [9.0, 4.0, 1.0, 16.0], seen.append)
+        assert results == [3.0, 2.0, 1.0, 4.0]
+        assert seen == [1, 2, 3, 4]
+        assert pool.run(square_root, [25.0]) == [5.0]
+        assert pool.cpu_seconds() > 0.0
 
 
 def test_first_failure_in_the_order_of_the_items_is_raised():
@@ -30,8 +33,10 @@ def test_first_failure_in_the_order_of_the_items_is_raised():
             raise ValueError(f"item {item}")
         return item
 
-    with pytest.raises(ValueError, match="item 1"):
-        run_tasks(failing, [0, 1, 2], 3)
+    with WorkerPool(3) as pool:
+        with pytest.raises(ValueError, match="item 1"):
+            pool.run(failing, [0, 1, 2])
+        assert pool.run(square_root, [25.0]) == [5.0]
 
 
 def test_endless_call_is_ended():
