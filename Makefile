@@ -24,10 +24,10 @@ VTK_DEFAULT_OPENGL_WINDOW := vtkEGLRenderWindow
 endif
 export VTK_DEFAULT_OPENGL_WINDOW
 
-.PHONY: help setup demo test verify lock clean
+.PHONY: help setup demo test verify verify-rve lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: CASE, OUT, NP (demo); PYTEST_FLAGS (test, verify); PYTHON, VENV (set-up); UPGRADE=--upgrade (lock)."
 
 setup: ## make the environment in .venv
@@ -43,6 +43,10 @@ test: setup ## run the tests that are not marked slow
 
 verify: setup ## run all tests, the slow ones too
 	@"$(VENV)/bin/python" -m pytest -m "slow or not slow" $(PYTEST_FLAGS)
+
+verify-rve: setup ## mesh cells of many seeds, and take the stiffness by their size (hours; goes on where it stopped)
+	@"$(VENV)/bin/python" benchmarks/rve_sweep.py
+	@"$(VENV)/bin/python" benchmarks/rve_size.py
 
 LOCK_FLAGS := --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: ## write both lock files anew from pyproject.toml

@@ -38,27 +38,34 @@ def check_feasibility(
     Yields
     ------
     Finding
-        Each demand that cannot be met, with the nearest that can. The plane has its own geometry,
-        for which only chance tells.
+        Each demand that cannot be met, with the nearest that can.
     """
     yield from _rotation(micro, file)
-    if section is None or composite is None or micro.dimension != 3:
+    if section is None or composite is None:
         return
     # scipy is needed from here on
+    from ngcfem.microstructure.composite_cells import crystal_gap
     from ngcfem.microstructure.feasibility import infeasible_demands
+    from ngcfem.microstructure.plane_feasibility import infeasible_plane_demands
     from ngcfem.microstructure.statistics import composite_statistics
 
     inline = section.file is None
     origin = file if section.file is None else str(locate(directory, section.file))
     gap = micro.crystal_gap_nm if isinstance(micro, NanocompositeSection) else None
-    findings = infeasible_demands(
-        str(getattr(micro, "kind", "")),
-        composite_statistics(composite, origin),
-        micro.n_grains,
-        gap,
-        origin,
-        targets=not micro.allow_missed_targets,
-    )
+    kind, statistics = str(getattr(micro, "kind", "")), composite_statistics(composite, origin)
+    if micro.dimension == 2:
+        findings = infeasible_plane_demands(
+            kind, statistics, micro.n_grains, crystal_gap(statistics, gap), origin
+        )
+    else:
+        findings = infeasible_demands(
+            kind,
+            statistics,
+            micro.n_grains,
+            gap,
+            origin,
+            targets=not micro.allow_missed_targets,
+        )
     for finding in findings:
         yield replace(finding, key=f"statistics.{finding.key}") if inline else finding
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ngcfem.case.schema import Case
 from ngcfem.case.sections import CompositeSection
+from ngcfem.errors import Finding, InputError
 
 
 def realization_seed(seed: int, index: int) -> int:
@@ -70,3 +71,44 @@ def realization_case(case: Case, index: int) -> Case:
     )
     single = replace(case, document=document)
     return replace(single, text=single.resolved_toml())
+
+
+def chosen_realization(case: Case, index: int | None) -> Case:
+    """Take the realization that the command line names.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    index : int or None
+        Number of the realization, from 0; None for the case as it is.
+
+    Returns
+    -------
+    Case
+        The realization, or the case itself.
+
+    Raises
+    ------
+    InputError
+        If the case has no such realization.
+    """
+    if index is None:
+        return case
+    if index < case.n_realizations and case.n_realizations > 1:
+        return realization_case(case, index)
+    if index == 0:
+        return case
+    last = case.n_realizations - 1
+    raise InputError(
+        [
+            Finding(
+                str(case.path),
+                "--realization",
+                str(index),
+                f"{f'0 to {last}' if last else '0'}: microstructure.n_realizations is "
+                f"{case.n_realizations}",
+                "give one of these, or make n_realizations larger, which changes no other one",
+            )
+        ]
+    )

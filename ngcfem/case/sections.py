@@ -243,7 +243,7 @@ class MeshSection(Section):
     )
     phases: GroupsByPhase | None = Field(
         default=None,
-        description='Groups of the user\'s file by phase, as patterns or numbers: grain = '
+        description="Groups of the user's file by phase, as patterns or numbers: grain = "
         '["poly*"] (default: every name is a phase).',
     )
     pattern: Literal["crossed", "diagonal", "unstructured"] | None = Field(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ngcfem.case.checks import STATISTICAL_KINDS
 from ngcfem.case.load_checks import true_strains
 from ngcfem.case.schema import Case
-from ngcfem.case.sections import CompositeSection, MixedLoad
+from ngcfem.case.sections import CompositeSection, MixedLoad, VoxelsSection
 from ngcfem.constitutive.parameters import mesh_dependent
 from ngcfem.results.run import default_run_directory
 
@@ -33,7 +33,11 @@ def _lines(case: Case) -> Iterator[str]:
     micro = case.microstructure
     grains = f" of {micro.n_grains} grains" if isinstance(micro, CompositeSection) else ""
     seed = f", seed {case.seed}" if micro.kind in STATISTICAL_KINDS else ""
-    source = f"mesh {case.mesh.file}" if case.mesh.file else f"elements of {case.mesh.size_nm:g} nm"
+    source = f"mesh {case.mesh.file}" if case.mesh.file else ""
+    if case.mesh.size_nm is not None:
+        source = f"elements of {case.mesh.size_nm:g} nm"
+    if isinstance(micro, VoxelsSection):
+        source = f"{micro.file}, {micro.surface}" + (f", {source}" if source else "")
     yield f"  {case.title}"
     yield f"  cell: {micro.kind}{grains}{seed}; {source}"
     yield "  phases: " + ", ".join(f"{phase.name} ({phase.law})" for phase in case.phases)

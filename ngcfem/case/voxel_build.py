@@ -1,5 +1,6 @@
 """The labelled volume of a case, and its mesh."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from ngcfem.errors import Finding, InputError
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
 from ngcfem.microstructure.voxel_file import read_voxel_volume
 from ngcfem.microstructure.voxel_volume import VoxelVolume, mirrored, seam_mismatch
+
+_NOTABLE_SEAM = 1.5
 
 
 def build_voxel_volume(case: Case) -> VoxelVolume | None:
@@ -61,6 +64,32 @@ def build_voxel_volume(case: Case) -> VoxelVolume | None:
             ]
         )
     return volume
+
+
+def seam_lines(record: Mapping[str, Any]) -> list[str]:
+    """Say in words how well a volume repeats.
+
+    Parameters
+    ----------
+    record : mapping
+        What `build_voxel_mesh` gave along with the mesh.
+
+    Returns
+    -------
+    list of str
+        One line for each axis along which more voxels differ across the period than between the
+        layers inside; empty for other kinds.
+    """
+    lines = []
+    for axis, shares in record.get("differing_neighbours", {}).items():
+        seam, inside = shares["across_the_period"], shares["between_layers"]
+        if seam > _NOTABLE_SEAM * inside:
+            lines.append(
+                f"  along {axis} the volume does not repeat: {100.0 * seam:.3g} % of the voxels "
+                f"differ from their neighbour across the period, {100.0 * inside:.3g} % inside; "
+                "mirrored = true makes it periodic"
+            )
+    return lines
 
 
 def _largest_divisor(volume: VoxelVolume) -> int:

@@ -66,6 +66,10 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Directory to write to (default: runs/<case>-<hash>)."),
 ]
+Realization = Annotated[
+    int | None,
+    typer.Option("--realization", min=0, help="Only this one of an ensemble, counted from 0."),
+]
 Processes = Annotated[
     int | None, typer.Option("--np", min=1, help="Number of processes (default: 1).")
 ]
@@ -136,31 +140,42 @@ def _show(case: CasePath) -> None:
 
 
 @app.command("generate")
-def _generate(case: CasePath, out: Out = None) -> None:
-    """Generate the cell of a case and a picture of it.
+def _generate(case: CasePath, out: Out = None, realization: Realization = None) -> None:
+    """Generate the cell of a case, with pictures.
+
+    Of an ensemble all cells are made, each in a directory of its own. What the statistics ask
+    for is held against what the cell is; a cell that misses it is refused (exit code 4).
 
     Example: ngcfem generate cases/demo.toml --out cell
     """
+    from ngcfem.case.realizations import chosen_realization
     from ngcfem.case.schema import load_case
-    from ngcfem.workflow.stages import generate_cell_stage
+    from ngcfem.cli.progress import ProgressReport
+    from ngcfem.workflow.stages import generate_cells_stage
 
-    loaded = load_case(case)
-    _print(generate_cell_stage(loaded, out))
+    loaded = chosen_realization(load_case(case), realization)
+    with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
+        text = generate_cells_stage(loaded, out, progress.watcher)
+    _print(text)
 
 
 @app.command("mesh")
-def _mesh(case: CasePath, out: Out = None) -> None:
+def _mesh(case: CasePath, out: Out = None, realization: Realization = None) -> None:
     """Generate (or read) and check the mesh of a case.
+
+    Says how large the problem is, and about what its run will need. Of an ensemble all meshes
+    are made, each in a directory of its own.
 
     Example: ngcfem mesh cases/demo.toml --out mesh
     """
+    from ngcfem.case.realizations import chosen_realization
     from ngcfem.case.schema import load_case
     from ngcfem.cli.progress import ProgressReport
-    from ngcfem.workflow.stages import generate_mesh_stage
+    from ngcfem.workflow.stages import generate_meshes_stage
 
-    loaded = load_case(case)
+    loaded = chosen_realization(load_case(case), realization)
     with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
-        text = generate_mesh_stage(loaded, out, progress.watcher)
+        text = generate_meshes_stage(loaded, out, progress.watcher)
     _print(text)
 
 
@@ -172,17 +187,20 @@ def _run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the directory if there is one.")
     ] = False,
+    realization: Realization = None,
 ) -> None:
     """Run a case to its curve and report.
 
-    Also under a launcher: mpiexec -n 4 ngcfem run CASE.
+    A case with n_realizations runs them one after another, each in a directory of its own, and
+    ends with their mean curve and scatter. Also under a launcher: mpiexec -n 4 ngcfem run CASE.
 
     Example: ngcfem run cases/demo.toml --np 2
     """
+    from ngcfem.case.realizations import chosen_realization
     from ngcfem.case.schema import load_case
 
     prepare_environment()
-    loaded = load_case(case)
+    loaded = chosen_realization(load_case(case), realization)
     if processes is not None and processes > 1:
         relaunch(
             processes,
@@ -192,6 +210,7 @@ def _run(
                 str(case),
                 *(("--out", str(out)) if out else ()),
                 *(("--resume",) if resume else ()),
+                *(("--realization", str(realization)) if realization is not None else ()),
             ],
         )
     from ngcfem.cli.progress import ProgressReport
@@ -205,6 +224,8 @@ def _run(
 @app.command("resume")
 def _resume(directory: RunPath, processes: Processes = None) -> None:
     """Go on with a run that was stopped.
+
+    Of an ensemble, realizations that failed are tried again only once all others are done.
 
     Example: ngcfem resume runs/demo-1a2b3c4d --np 2
     """
@@ -300,6 +321,8 @@ def _stiffness(
 @app.command("report")
 def _report(directory: RunPath) -> None:
     """Write the report of a run anew.
+
+    Of an ensemble, also mean curve, scatter and comparison, from what its realizations hold.
 
     Example: ngcfem report runs/demo-1a2b3c4d
     """

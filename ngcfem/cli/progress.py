@@ -14,10 +14,14 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from ngcfem.quantities import AXIS_INDEX
 from ngcfem.results.increment import Increment
 from ngcfem.workflow.watching import Watcher
+
+_WIDTH_FOR_ALL = 130
+"""Columns of a terminal that hold everything known of a step beside the bar."""
 
 
 def axial_measures(increment: Increment, axis: str, kinematics: str) -> tuple[float, float]:
@@ -77,8 +81,11 @@ class ProgressReport:
         """Start the bar where there is a terminal."""
         if self._console.is_terminal:
             self._bar = Progress(
-                TextColumn("{task.description} {task.completed:.3g}/{task.total:.0f}"),
-                BarColumn(),
+                TextColumn(
+                    "{task.description} {task.completed:.3g}/{task.total:.0f}",
+                    table_column=Column(no_wrap=True, min_width=16),
+                ),
+                BarColumn(bar_width=None if self._console.width < _WIDTH_FOR_ALL else 40),
                 TextColumn("{task.fields[state]}"),
                 TimeElapsedColumn(),
                 TextColumn("left"),
@@ -171,4 +178,9 @@ class ProgressReport:
                 soft_wrap=True,
             )
             return
+        if self._console.width < _WIDTH_FOR_ALL:
+            state = (
+                f"strain {true_strain:+.4f}  stress {true_stress:+.3f} GPa  "
+                f"Newton {increment.newton_iterations}"
+            )
         self._show("increment", position, total, state)

@@ -14,6 +14,7 @@ _GOOD_ANGLE_DEG = 20.0
 _ACCEPTED_ANGLE_DEG = 10.0
 _SPINS = 40
 _SMOOTHING_STEPS = 15
+_CLEANING_STEPS = 12
 _NOTHING = np.zeros((0, 3), dtype=np.int64)
 
 
@@ -265,12 +266,14 @@ def _circle(
     """Triangles beyond a rim, and the directed edges of the rim in order; None if not one ring."""
     centre = nodes[triangles].mean(axis=1)
     covered = centre @ axis > np.cos(angle) * np.linalg.norm(centre, axis=1)
-    for _ in range(6):
+    for step in range(_CLEANING_STEPS):
         # a triangle that juts out of its side would be flattened onto the rim
         juts = (covered[across] != covered[:, None]).sum(axis=1) >= 2
         if not juts.any():
             break
-        covered = np.where(juts, ~covered, covered)
+        # one side at a time: neighbours that change places would do so for ever
+        side = juts & (covered == (step % 2 == 0))
+        covered = np.where(side, ~covered, covered)
     else:
         return None
     edge = covered[:, None] & ~covered[across]

@@ -11,7 +11,7 @@ from ngcfem.mesh.meshing_options import MeshOptions
 from ngcfem.mesh.meshing_record import GeneratedMesh, MeshProgress
 from ngcfem.mesh.meshing_routes import mesh_by_routes
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
-from ngcfem.mesh.worker_pool import available_cores
+from ngcfem.mesh.worker_pool import WorkerPool
 from ngcfem.microstructure.cell import PeriodicCell
 
 GENERATOR_VERSION = 3
@@ -51,7 +51,7 @@ def generate_mesh(
     options: MeshOptions | None = None,
     use_cache: bool = True,
     progress: MeshProgress | None = None,
-    workers: int | None = None,
+    workers: int | WorkerPool | None = None,
 ) -> PeriodicMesh:
     """Mesh a periodic cell with straight-sided tetrahedra.
 
@@ -67,8 +67,9 @@ def generate_mesh(
         Whether a mesh of the same content may be taken from the cache and is put there.
     progress : callable, optional
         Called with how much is done, of how much, and what it is.
-    workers : int, optional
-        Processes that work at the same time, by default one a core; the mesh does not depend on it.
+    workers : int or WorkerPool, optional
+        Processes that work at the same time, by default one a core, or their number; the mesh does
+        not depend on it. A pool serves several meshes without being started anew.
 
     Returns
     -------
@@ -96,7 +97,7 @@ def generate_recorded_mesh(
     options: MeshOptions | None = None,
     use_cache: bool = True,
     progress: MeshProgress | None = None,
-    workers: int | None = None,
+    workers: int | WorkerPool | None = None,
 ) -> GeneratedMesh:
     """Mesh a periodic cell, and say how.
 
@@ -112,8 +113,9 @@ def generate_recorded_mesh(
         Whether a mesh of the same content may be taken from the cache and is put there.
     progress : callable, optional
         Called with how much is done, of how much, and what it is.
-    workers : int, optional
-        Processes that work at the same time, by default one a core; the mesh does not depend on it.
+    workers : int or WorkerPool, optional
+        Processes that work at the same time, by default one a core, or their number; the mesh does
+        not depend on it. A pool serves several meshes without being started anew.
 
     Returns
     -------
@@ -134,7 +136,11 @@ def generate_recorded_mesh(
     stored = cache.load(key) if use_cache else None
     if stored is not None:
         return stored
-    made = mesh_by_routes(cell, size_nm, options, workers or available_cores(), progress)
+    if isinstance(workers, WorkerPool):
+        made = mesh_by_routes(cell, size_nm, options, workers, progress)
+    else:
+        with WorkerPool(workers) as pool:
+            made = mesh_by_routes(cell, size_nm, options, pool, progress)
     if use_cache:
         cache.store(key, made)
     return made

@@ -12,17 +12,20 @@ from ngcfem.mesh.tetrahedron_cutting import EDGES
 from ngcfem.mesh.torus_lattice import TorusLattice, torus_lattice
 from ngcfem.mesh.vertex_snapping import snap_vertices
 from ngcfem.microstructure.cell import PeriodicCell
+from ngcfem.microstructure.tessellation import laguerre_cells
 from ngcfem.quantities import FloatArray, IntArray
 
 FRACTION_TOLERANCE = 0.003
 """Largest relative error of a phase volume at which the surfaces are not moved any more."""
 
 NETWORK_SPACINGS = 1.5
+SELF_SPACINGS = 0.9
 CAP_SPACINGS = 1.25
 CRYSTAL_SPACINGS = 1.2
 _VOLUME_STEPS = 12
 _COARSE_STEPS = 5
 _LARGEST_GROWTH = 0.4
+_SMALL_FACET = 0.01
 _HOPELESS = 0.2
 _REFINEMENTS = 2
 _FINER = 0.8
@@ -44,12 +47,15 @@ def resolving_size(cell: PeriodicCell, size_nm: float) -> float:
     -------
     float
         At most ``NETWORK_SPACINGS`` times the thickness of the network (the network then stays
-        connected), ``CAP_SPACINGS`` times that of the thinnest cap, ``CRYSTAL_SPACINGS`` times the
-        shortest semi-axis of a crystal and the thickness of the thinnest layer.
+        connected; ``SELF_SPACINGS`` in a cell of few grains, where a grain is its own neighbour and
+        no edge may leap over the network between the two), ``CAP_SPACINGS`` times that of the
+        thinnest cap, ``CRYSTAL_SPACINGS`` times the shortest semi-axis of a crystal and the
+        thickness of the thinnest layer.
     """
     limits = [size_nm]
     if cell.number_of_grains:
-        limits.append(NETWORK_SPACINGS * cell.interface_thickness_nm)
+        spacings = SELF_SPACINGS if _touches_itself(cell) else NETWORK_SPACINGS
+        limits.append(spacings * cell.interface_thickness_nm)
     for inclusion in cell.inclusions:
         shortest = float(np.linalg.eigvalsh(inclusion.stretch_matrix)[0])
         limits.append(CRYSTAL_SPACINGS * shortest * inclusion.radius_nm)
@@ -58,6 +64,16 @@ def resolving_size(cell: PeriodicCell, size_nm: float) -> float:
     height = float(np.linalg.norm(cell.lattice[cell.layer_axis]))
     limits += [layer.fraction * height for layer in cell.layers]
     return min(limits)
+
+
+def _touches_itself(cell: PeriodicCell) -> bool:
+    grains = laguerre_cells(cell.sites, cell.weights, np.diag(cell.lattice))
+    least = _SMALL_FACET * cell.interface_thickness_nm**2
+    return any(
+        facet.neighbour == number and facet.area_nm2 > least
+        for number, grain in enumerate(grains)
+        for facet in grain.facets
+    )
 
 
 def stuff_cell(cell: PeriodicCell, size_nm: float) -> RawMesh:

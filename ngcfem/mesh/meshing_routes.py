@@ -17,6 +17,7 @@ from ngcfem.mesh.plane_quality import PlaneMeshQuality, refuse_poor_plane_qualit
 from ngcfem.mesh.quality import measure_mesh, refuse_poor_quality
 from ngcfem.mesh.relaxation import relax_nodes
 from ngcfem.mesh.whole_cell import WholeCellOptions, mesh_whole_cells
+from ngcfem.mesh.worker_pool import WorkerPool
 from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.fractions import geometric_fractions
 from ngcfem.quantities import FloatArray, IntArray
@@ -47,7 +48,7 @@ def mesh_by_routes(
     cell: PeriodicCell,
     size_nm: float,
     options: MeshOptions,
-    workers: int = 1,
+    pool: WorkerPool,
     progress: MeshProgress | None = None,
 ) -> GeneratedMesh:
     """Mesh a cell by the first route that gives a good mesh.
@@ -60,8 +61,8 @@ def mesh_by_routes(
         Edge length asked for in nm.
     options : MeshOptions
         Local edge lengths and quality floor.
-    workers : int
-        Processes that work at the same time; the mesh does not depend on it.
+    pool : WorkerPool
+        Processes that work at the same time; the mesh does not depend on their number.
     progress : callable, optional
         Told of the routes and of grains that are filled.
 
@@ -87,7 +88,7 @@ def mesh_by_routes(
        step that can fail but needs more tetrahedra.
     """
     given_up: list[str] = []
-    for route in _routes(cell, size_nm, options, workers, progress):
+    for route in _routes(cell, size_nm, options, pool, progress):
         if progress is not None:
             text = route.name if not given_up else f"{route.name}, after {given_up[-1]}"
             progress(0, max(1, cell.number_of_grains), text)
@@ -116,7 +117,7 @@ def _routes(
     cell: PeriodicCell,
     size_nm: float,
     options: MeshOptions,
-    workers: int,
+    pool: WorkerPool,
     progress: MeshProgress | None,
 ) -> Iterator[MeshingRoute]:
     sizes = options.element_sizes(size_nm)
@@ -141,8 +142,10 @@ def _routes(
         merge_nm = options.merge_fraction * cell.interface_thickness_nm
         for number, (merging, factor, spin) in enumerate(_VARIANTS):
             name = "whole cells" if number == 0 else f"whole cells, variant {number + 1}"
-            varied = WholeCellOptions(sizes.scaled(factor), merging * merge_nm, spin, workers)
-            yield MeshingRoute(name, lambda varied=varied: mesh_whole_cells(cell, varied, progress))
+            varied = WholeCellOptions(sizes.scaled(factor), merging * merge_nm, spin)
+            yield MeshingRoute(
+                name, lambda varied=varied: mesh_whole_cells(cell, varied, pool, progress)
+            )
     yield MeshingRoute("isosurface stuffing", lambda: (stuff_cell(cell, sizes.smallest_nm), ()))
 
 

@@ -23,7 +23,7 @@ from ngcfem.mesh.polygon_surface import (
     mesh_polygon,
 )
 from ngcfem.mesh.relaxation import relax_nodes
-from ngcfem.mesh.worker_pool import run_tasks
+from ngcfem.mesh.worker_pool import WorkerPool
 from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.tessellation import LaguerreCell, laguerre_cells
 from ngcfem.quantities import FloatArray, IntArray
@@ -53,18 +53,18 @@ class WholeCellOptions:
         network is sensible.
     spin : int
         Seed of the turns of the crystal surfaces.
-    workers : int
-        Processes that fill grains at the same time; the mesh does not depend on it.
     """
 
     sizes: ElementSizes
     merge_nm: float
     spin: int = 0
-    workers: int = 1
 
 
 def mesh_whole_cells(
-    cell: PeriodicCell, options: WholeCellOptions, progress: MeshProgress | None = None
+    cell: PeriodicCell,
+    options: WholeCellOptions,
+    pool: WorkerPool,
+    progress: MeshProgress | None = None,
 ) -> tuple[RawMesh, tuple[GrainRecord, ...]]:
     """Mesh a cell of the kind ``nanocomposite`` or ``nanoglass``.
 
@@ -74,6 +74,8 @@ def mesh_whole_cells(
         Grains, network and crystals.
     options : WholeCellOptions
         Edge lengths and the like.
+    pool : WorkerPool
+        Processes that fill grains at the same time; the mesh does not depend on their number.
     progress : callable, optional
         Called with the number of grains filled, their total and a text.
 
@@ -133,7 +135,7 @@ def mesh_whole_cells(
         if progress is not None:
             progress(number, len(requests), "grains filled")
 
-    filled = run_tasks(fill, requests, options.workers, finished)
+    filled = pool.run(fill, requests, finished)
     mesh = _assembled(cell, [grain for grain, _ in filled], outer, options)
     return mesh, tuple(record for _, record in filled)
 

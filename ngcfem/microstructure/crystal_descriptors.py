@@ -18,6 +18,7 @@ from ngcfem.quantities import NANOCRYSTAL, FloatArray
 
 _SIGNIFICANCE = 0.05
 _AXIS_NAMES = "xyz"
+_ANGLES = 4000
 
 
 def crystal_descriptors(
@@ -62,8 +63,9 @@ def crystal_descriptors(
         *descriptors,
         _number_density(cell, targets),
         *_sizes(cell, statistics),
-        *_shapes(measures, targets),
-        *_places(measures, targets, number),
+        *_shapes(measures, statistics),
+        *_directions(measures, statistics),
+        *_places(measures, statistics, targets, number),
         *_caps(cell, statistics, targets, measures),
     ]
 
@@ -98,19 +100,23 @@ def _sizes(cell: PeriodicCell, statistics: CompositeStatistics) -> list[Descript
             "1",
             spread if number > 1 else None,
             float(diameters.std() / diameters.mean()),
-            2e-3,
+            # a few quantiles of samples do not have the spread of all
+            spread / np.sqrt(number) if statistics.crystal_diameter_samples_nm else 2e-3,
         ),
     ]
-    if number > 1 and spread > 0.0:
+    samples = statistics.crystal_diameter_samples_nm
+    if number > 1 and (samples or spread > 0.0):
         found.append(
             Descriptor(
                 "Kolmogorov-Smirnov distance of the crystal diameters",
                 "1",
                 0.0,
-                lognormal_distance(diameters, mean, spread),
+                sample_distance(diameters, np.array(samples))
+                if samples
+                else lognormal_distance(diameters, mean, spread),
                 float(kstwo.ppf(1.0 - _SIGNIFICANCE, number)),
-                remark="from the lognormal distribution asked for; the tolerance is what 95 % of "
-                "random samples of this size stay below",
+                remark=f"from the {'samples' if samples else 'lognormal distribution'} asked for; "
+                "the tolerance is what 95 % of random samples of this size stay below",
             )
         )
     return found
@@ -144,34 +150,116 @@ def lognormal_distance(values: FloatArray, mean: float, variation: float) -> flo
     return float(max(np.max(steps[1:] - chance), np.max(chance - steps[:-1])))
 
 
-def _shapes(measures: CrystalMeasures, targets: Targets) -> list[Descriptor]:
+def sample_distance(values: FloatArray, samples: FloatArray) -> float:
+    """Kolmogorov-Smirnov distance of a sample from the distribution of others.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        The sample.
+    samples : ndarray, shape (k,)
+        The others.
+
+    Returns
+    -------
+    float
+        Largest difference of the two distribution functions.
+    """
+    places = np.concatenate([values, samples])
+    ours = np.searchsorted(np.sort(values), places, side="right") / len(values)
+    theirs = np.searchsorted(np.sort(samples), places, side="right") / len(samples)
+    return float(np.abs(ours - theirs).max())
+
+
+def _shapes(measures: CrystalMeasures, statistics: CompositeStatistics) -> list[Descriptor]:
+    ratios = measures.aspect_ratios
+    wanted = statistics.crystal_aspect_ratio
     found = [
-        targets.steered(
-            "mean aspect ratio of the crystals",
-            "1",
-            "crystals.aspect_ratio",
-            float(measures.aspect_ratios.mean()),
+        Descriptor(
+            "mean aspect ratio of the crystals", "1", wanted, float(ratios.mean()), 1e-6 * wanted
         )
     ]
-    oriented = int(np.count_nonzero(~np.isnan(measures.axes[:, 0])))
-    if oriented:
-        tensor = measures.orientation_tensor
-        pairs = [(i, i) for i in range(3)] + [(i, j) for i in range(3) for j in range(i)]
-        found += [
+    if wanted > 1.0 and len(ratios) > 1:
+        found.append(
             Descriptor(
-                f"orientation tensor of the crystals, {_AXIS_NAMES[j]}{_AXIS_NAMES[i]}",
+                "variation of the aspect ratio",
                 "1",
-                None,
-                float(tensor[i, j]),
-                None,
-                remark="1/3 if random" if i == j else "0 if random",
+                statistics.crystal_aspect_ratio_variation,
+                float(ratios.std() / ratios.mean()),
+                2e-3,
             )
-            for i, j in pairs
-        ]
+        )
     return found
 
 
-def _places(measures: CrystalMeasures, targets: Targets, number: int) -> list[Descriptor]:
+def _directions(measures: CrystalMeasures, statistics: CompositeStatistics) -> list[Descriptor]:
+    """Orientation tensor, and how well the main axes follow the fibre if there is one.
+
+    The tolerances are four standard deviations of as many random directions: those of the cell are
+    spread more evenly.
+    """
+    number = int(np.count_nonzero(~np.isnan(measures.axes[:, 0])))
+    if number == 0:
+        return []
+    tensor = measures.orientation_tensor
+    fibre = statistics.crystal_axis
+    # variances of p_x^2 and of p_x p_y over the sphere
+    diagonal, mixed = 4.0 * np.sqrt(4.0 / 45.0 / number), 4.0 * np.sqrt(1.0 / 15.0 / number)
+    found = [
+        Descriptor(
+            f"orientation tensor of the crystals, {_AXIS_NAMES[j]}{_AXIS_NAMES[i]}",
+            "1",
+            (1.0 / 3.0 if i == j else 0.0) if fibre is None else None,
+            float(tensor[i, j]),
+            (diagonal if i == j else mixed) if fibre is None else None,
+        )
+        for i, j in ((0, 0), (1, 1), (2, 2), (1, 0), (2, 0), (2, 1))
+    ]
+    if fibre is not None:
+        mean, deviation = fibre_moments(statistics.crystal_axis_spread_deg)
+        axis = np.array(fibre)
+        found.append(
+            Descriptor(
+                "mean squared cosine to the axis of the fibre",
+                "1",
+                mean,
+                float(axis @ tensor @ axis),
+                4.0 * deviation / np.sqrt(number) + 1e-6,
+            )
+        )
+    return found
+
+
+def fibre_moments(spread_deg: float) -> tuple[float, float]:
+    """Mean and standard deviation of the squared cosine of a fibre distribution.
+
+    Parameters
+    ----------
+    spread_deg : float
+        Width s of the fibre: the angle a has the density sin(a) exp(-a^2 / 2 s^2).
+
+    Returns
+    -------
+    mean : float
+        Of cos^2 a; 1 for no width.
+    standard_deviation : float
+        Of cos^2 a; 0 for no width.
+    """
+    if spread_deg == 0.0:
+        return 1.0, 0.0
+    angle = 0.5 * np.pi * (np.arange(_ANGLES) + 0.5) / _ANGLES
+    density = np.sin(angle) * np.exp(-0.5 * (angle / np.radians(spread_deg)) ** 2)
+    density /= density.sum()
+    square = np.cos(angle) ** 2
+    mean = float(density @ square)
+    return mean, float(np.sqrt(max(0.0, density @ square**2 - mean**2)))
+
+
+def _places(
+    measures: CrystalMeasures, statistics: CompositeStatistics, targets: Targets, number: int
+) -> list[Descriptor]:
+    gap = statistics.crystal_gap_nm
+    asked = "" if gap is None else f"at least {gap:g} nm asked for; the packing holds it"
     return [
         targets.steered(
             "distance to the nearest crystal, centres",
@@ -188,7 +276,12 @@ def _places(measures: CrystalMeasures, targets: Targets, number: int) -> list[De
             remark="follows from number, sizes and centres",
         ),
         Descriptor(
-            "smallest gap between crystals or caps", "nm", None, measures.smallest_gap_nm, None
+            "smallest gap between crystals or caps",
+            "nm",
+            None,
+            measures.smallest_gap_nm,
+            None,
+            remark=asked,
         ),
         Descriptor("smallest gap to the network", "nm", None, measures.smallest_wall_gap_nm, None),
         targets.steered(

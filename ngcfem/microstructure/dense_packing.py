@@ -12,14 +12,15 @@ from ngcfem.microstructure.grain_filling import (
 )
 from ngcfem.microstructure.packing_request import CrystalShapes
 from ngcfem.microstructure.packing_room import FLAT_DISTANCE, FLAT_GROWTH, Room
-from ngcfem.quantities import FloatArray
+from ngcfem.quantities import FloatArray, IntArray
 
 _LOADS = (0.8, 0.6)
 _FEW = 3
 _WALL_LOSS = (1.4, 0.7)
 _CHANCE = 0.05
-_ROUNDS = 4
-_GRAINS_TRIED = 10
+_ROUNDS = 3
+_REFUSALS = (2, 1)
+_HOPELESS = 0.25
 
 
 def pack_densely(
@@ -54,9 +55,10 @@ def pack_densely(
        capacity, the cube of the edge V^(1/3) less the loss at the walls.
     2. Every grain is filled on its own; one that cannot hold what it was dealt gives up one of its
        two smallest crystals until it can.
-    3. Crystals given up are tried in the emptiest grains, at most ten each, so that the cost of a
-       grain does not grow with their number. A grain that refused a load is not offered as much
-       again in the same round; in the next, grains are also filled anew.
+    3. Crystals given up are tried in the emptiest grains. A grain that refused a load is not
+       offered as much again in the same round, and nothing more after it refused twice, so that
+       the cost of a grain does not grow with their number. In the second of three rounds grains
+       are filled anew. If more than a quarter of all is given up, it ends there.
     """
     quotas = _quotas(rooms, shapes, generator)
     members = _dealt(rooms, shapes, generator)
@@ -68,14 +70,16 @@ def pack_densely(
         left_over += given_up
     capacities = _capacities(rooms, shapes, flats=True)
     for round_number in range(_ROUNDS):
-        if not left_over:
+        lost = float(shapes.loads_nm3[left_over].sum())
+        if not left_over or lost > _HOPELESS * shapes.loads_nm3.sum():
             break
         waiting = sorted(left_over, key=lambda crystal: -shapes.loads_nm3[crystal])
         left_over = []
         limits = np.full(len(rooms), np.inf)
+        refusals = np.zeros(len(rooms), dtype=int)
         for crystal in waiting:
             if not _placed(
-                crystal, rooms, fillings, shapes, capacities, limits, quotas, generator,
+                crystal, rooms, fillings, shapes, capacities, limits, refusals, quotas, generator,
                 anew=round_number % 2 == 1,
             ):  # fmt: skip
                 left_over.append(crystal)
@@ -225,6 +229,7 @@ def _placed(
     shapes: CrystalShapes,
     capacities: FloatArray,
     limits: FloatArray,
+    refusals: IntArray,
     quotas: list[int | None],
     generator: np.random.Generator,
     *,
@@ -235,17 +240,20 @@ def _placed(
     held = np.array([loads[list(filling.crystals)].sum() for filling in fillings])
     held += loads[crystal]
     order = np.argsort(held / capacities, kind="stable").tolist()
-    possible = [g for g in order if held[g] < limits[g] and _fits(rooms[g], crystal, shapes)]
-    for grain in possible[:_GRAINS_TRIED]:
+    for grain in order:
+        tired = refusals[grain] >= _REFUSALS[anew] or held[grain] >= limits[grain]
+        if tired or not _fits(rooms[grain], crystal, shapes):
+            continue
         before = fillings[grain]
         flats = _flats(quotas[grain], len(before.crystals) + 1)
         if anew:
             crystals = [*before.crystals, crystal]
-            found = fill_grain(rooms[grain], crystals, shapes, flats, generator, starts=3)
+            found = fill_grain(rooms[grain], crystals, shapes, flats, generator)
         else:
             found = add_crystal(rooms[grain], before, crystal, shapes, flats, generator)
         if found.fits:
             fillings[grain] = found
             return True
         limits[grain] = min(limits[grain], held[grain])
+        refusals[grain] += 1
     return False

@@ -19,6 +19,7 @@ _GROWTH = (0.75, 0.9)
 _ITERATIONS = 80
 _PLACES = 150
 _WORSE = 1.1
+_HOPELESS_NM2 = 0.1
 _POLE = np.array([0.0, 0.0, 1.0])
 
 
@@ -108,7 +109,7 @@ def fill_grain(
     2. They grow to their size in steps.
     3. As long as something overlaps, a crystal drawn by its overlap is put into the emptiest place
        of the grain, cut by the wall there or not, and all are pushed apart again; a move that makes
-       things worse by more than a tenth is taken back.
+       things worse by more than a tenth is taken back. Where far too much overlaps none is made.
     """
     best = None
     for _ in range(starts):
@@ -214,7 +215,7 @@ def improve_filling(
     here, overlaps = _separated(room, filling, shapes)
     best = here
     for _ in range(moves):
-        if best.fits or len(here.crystals) == 0:
+        if best.fits or best.overlap_nm2 > _HOPELESS_NM2 * len(here.crystals):
             break
         share = overlaps + 1e-12
         chosen = int(generator.choice(len(share), p=share / share.sum()))

@@ -40,6 +40,13 @@ from ngcfem.quantities import (
     FloatArray,
 )
 
+ROUNDING_OF_NUMBER = 0.35
+"""Times 1 / k: largest relative miss of the mean diameter when an area is met by k whole discs.
+
+From k to k + 1 the choice changes at the area of sqrt(k (k + 1)) discs: there one disc is 19 % too
+large and two are 16 % too small, and more discs miss by less.
+"""
+
 _MANY = 500
 
 

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from ngcfem.microstructure.cell import PeriodicCell
-from ngcfem.microstructure.descriptor import Descriptor
+from ngcfem.microstructure.descriptor import Descriptor, Targets
 from ngcfem.microstructure.mass_balance import metal_percent, scandium_balance_at_percent
+from ngcfem.microstructure.plane_cells import ROUNDING_OF_NUMBER
 from ngcfem.microstructure.plane_tessellation import plane_diagram
 from ngcfem.microstructure.statistics import CompositeStatistics
 from ngcfem.quantities import NANOCRYSTAL, FloatArray
+
+_OF_A_BODY = "the statistic is that of a body, the cell is plane"
+_NOT_IN_PLANE = "crystals of a plane cell are discs clear of the network"
 
 
 def plane_measures(
@@ -33,15 +37,25 @@ def plane_measures(
 
     Notes
     -----
-    The balance of Sc is reported and refuses nothing: the compositions of the statistics close it
-    at the volume fractions of a three-dimensional cell, and the areas of network and caps differ
-    from those.
+    Discs keep clear of the network, and the spacing of crystals is measured but not steered: what
+    the statistics say of shape, contact and spacing does not bind a plane cell. Neither do the
+    fraction of the network and the balance of Sc: the statistics are those of a body, and the areas
+    of network and caps differ from its volumes.
     """
     descriptors: list[Descriptor] = []
+    targets = Targets.of(statistics)
     if cell.number_of_grains:
         descriptors += plane_grain_measures(cell, statistics, fractions)
     if cell.kind == "nanocomposite":
         descriptors += plane_crystal_measures(cell, statistics, fractions)
+        descriptors += [
+            targets.steered(name, "1", key, achieved, binding=False, remark=_NOT_IN_PLANE)
+            for name, key, achieved in (
+                ("crystal aspect ratio", "crystals.aspect_ratio", 1.0),
+                ("share of crystals at the network", "crystals.interface_contact_share", 0.0),
+            )
+            if key in targets
+        ]
         known = statistics.compositions_at_percent
         if "bulk" in known and set(fractions) <= set(known):
             descriptors.append(
@@ -51,7 +65,7 @@ def plane_measures(
                     metal_percent(known["bulk"], "Sc"),
                     scandium_balance_at_percent(statistics, fractions),
                     None,
-                    remark="a plane cell holds other shares of the regions than the body",
+                    remark=_OF_A_BODY,
                 )
             )
     return descriptors
@@ -105,7 +119,14 @@ def plane_grain_measures(
             "mean number of neighbours", "1", None, len(diagram.grain) / len(diameters), None
         ),
         Descriptor("network thickness", "nm", statistics.interface_thickness_nm, thickness, 1e-9),
-        Descriptor("network area fraction", "1", None, fractions["interface"], None),
+        Targets.of(statistics).steered(
+            "network area fraction",
+            "1",
+            "volume_fractions.interface",
+            fractions["interface"],
+            binding=False,
+            remark=_OF_A_BODY,
+        ),
         Descriptor("line between grains per area", "1/nm", None, line, None),
         Descriptor("network area over line", "nm", None, fractions["interface"] / line, None),
     ]
@@ -132,7 +153,8 @@ def plane_crystal_measures(
 
     Notes
     -----
-    The mean diameter is allowed to miss by one disc more or less, the share of caps by one cap.
+    The mean diameter is allowed to miss by what a whole number of discs costs
+    (``ROUNDING_OF_NUMBER``), the share of caps by one cap.
     """
     radii = np.array([inclusion.radius_nm for inclusion in cell.inclusions])
     number = len(radii)
@@ -158,7 +180,7 @@ def plane_crystal_measures(
             "nm",
             mean,
             float(diameters.mean()),
-            mean * max(0.02, 0.5 / number),
+            mean * max(0.02, ROUNDING_OF_NUMBER / number),
         ),
         Descriptor(
             "variation of the crystal diameter",
@@ -172,12 +194,13 @@ def plane_crystal_measures(
     if number > 1:
         surfaces = centres - radii[:, None] - radii[None]
         descriptors += [
-            Descriptor(
+            Targets.of(statistics).steered(
                 "mean distance to the nearest crystal, centres",
                 "nm",
-                None,
+                "crystals.nearest_neighbour_distance",
                 float(centres.min(axis=1).mean()),
-                None,
+                binding=False,
+                remark=_OF_A_BODY,
             ),
             Descriptor(
                 "mean distance to the nearest crystal, surfaces",

@@ -71,6 +71,9 @@ def section(
     size_nm : tuple of float
         Lengths of the two vectors held.
     """
+    # that module builds on this one
+    from ngcfem.microstructure.voxels import phases_of_points
+
     first, second = (axis + 1) % 3, (axis + 2) % 3
     centres = (np.arange(resolution) + 0.5) / resolution
     along_second, along_first = np.meshgrid(centres, centres, indexing="ij")
@@ -78,7 +81,7 @@ def section(
     fractional[:, first] = along_first.ravel()
     fractional[:, second] = along_second.ravel()
     fractional[:, axis] = height
-    phases = phase_at(cell, fractional @ cell.lattice).reshape(resolution, resolution)
+    phases = phases_of_points(cell, fractional @ cell.lattice).reshape(resolution, resolution)
     lengths = np.linalg.norm(cell.lattice, axis=1)
     return phases, (float(lengths[first]), float(lengths[second]))
 
@@ -95,8 +98,10 @@ def inclusion_parts(inclusion: Inclusion, offsets: FloatArray) -> tuple[BoolArra
 
     Returns
     -------
-    crystal, cap : ndarray of bool, shape (n,)
-        Inside the crystal; inside the cap, which does not count the crystal.
+    crystal : ndarray of bool, shape (n,)
+        Inside the crystal.
+    cap : ndarray of bool, shape (n,)
+        Inside the cap, which does not count the crystal.
     """
     kept = np.ones(len(offsets), dtype=bool)
     if inclusion.flat is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ngcfem.microstructure.cell import Inclusion, PeriodicCell, cell_from_json
-from ngcfem.microstructure.sections import phase_at
+from ngcfem.microstructure.voxels import phases_of_points
 from ngcfem.quantities import GRAIN, INTERFACE, NANOCRYSTAL, SC_RICH, FloatArray
 from ngcfem.report.bodies import Body, grain_centres
 from ngcfem.report.cell_surfaces import cap_surface, cell_bodies, crystal_surface
@@ -64,7 +64,7 @@ def _cut_open(pyvista: Any, cell: PeriodicCell, colours: Sequence[str], path: Pa
             # Half a step inside, so that a face of a layer shows the layer behind it.
             inwards = centres.copy()
             inwards[:, axis] -= 1e-6 * (1.0 if facing[axis] else -1.0)
-            surface.cell_data["colour"] = numbers[phase_at(cell, inwards @ cell.lattice)]
+            surface.cell_data["colour"] = numbers[phases_of_points(cell, inwards @ cell.lattice)]
             faces.append(surface)
     clouds = [np.asarray(face.points) for face in faces]
     frame = Frame.around([np.concatenate(clouds)], _BOTTOM_SHARE)

@@ -155,6 +155,11 @@ def cost_section(record: RunRecord) -> Markup:
         "CPU time, all processes": _seconds(summary.get("cpu_s")),
         "largest memory, all processes": _with_unit(summary.get("peak_memory_gib"), "GiB"),
     }
+    estimate = summary.get("estimate")
+    if isinstance(estimate, Mapping):
+        entries["estimated beforehand"] = (
+            f"{_seconds(estimate['cpu_s'])} of CPU time, {estimate['memory_gib']:.2f} GiB"
+        )
     parts: list[Content] = [facts(entries)]
     timers = summary.get("timers_s")
     if isinstance(timers, Mapping) and timers:

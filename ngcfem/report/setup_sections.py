@@ -223,10 +223,26 @@ def mesh_section(record: RunRecord) -> Markup:
     )
     row("minimum_jacobian_ratio", "smallest Jacobian over mean", "1 for straight edges")
     row("periodic_mismatch_nm", "periodic mismatch", "distance of paired nodes", unit=" nm")
-    parts: list[Content] = [table(("", "value", ""), rows, numeric=(1,))]
+    parts: list[Content] = [table(("", "value", ""), rows, numeric=(1,)), _mesh_route(record)]
     warnings = _mesh_warnings(record, quality)
     if warnings:
         parts.append(box("Beware", bullets(warnings), "warning"))
+    return joined(parts)
+
+
+def _mesh_route(record: RunRecord) -> Markup:
+    """Say how a generated mesh came about, and what was tried before."""
+    origin = record.mesh.get("origin", {})
+    route = origin.get("route")
+    if not route:
+        return joined([])
+    parts: list[Content] = [element("p", f"Made by: {route}.")]
+    given_up = [str(text) for text in origin.get("given_up", [])]
+    if given_up:
+        parts += [element("p", "Tried before and given up:"), bullets(given_up)]
+    again = origin.get("retried_grains", [])
+    if again:
+        parts.append(element("p", f"Grains that took more than one attempt: {len(again)}."))
     return joined(parts)
 
 
@@ -337,7 +353,9 @@ def _parameter_table(record: RunRecord) -> Markup:
     phases = _phases(record)
     if not phases:
         return element("p", "The case of the run was not found.")
-    specifications = {spec.name: spec for specs in LAW_PARAMETERS.values() for spec in specs}
+    # The same name can mean something else in another law.
+    laws = [str(phase.get("law")) for phase in phases]
+    specifications = {spec.name: spec for law in laws for spec in LAW_PARAMETERS.get(law, ())}
     names: dict[str, None] = {}
     for phase in phases:
         names.update(dict.fromkeys(_parameters(phase)))

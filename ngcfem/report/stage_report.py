@@ -35,6 +35,8 @@ from ngcfem.results.atomic import write_bytes_atomically, write_text_atomically
 FIGURES = "figures"
 VIEW_NAME = "interactive.html"
 PAGE_NAME = "report.html"
+_CELL_VIEWS = ("cell_cut_open", "cell_grains_apart")
+_MESH_VIEWS = ("rve_undeformed", "mesh_grains_apart")
 
 _CAPTIONS: dict[str, str] = {
     "sections": "Sections through the middle, by phase.",
@@ -162,7 +164,12 @@ def write_cell_report(
     sections = {
         "pictures": (
             "Pictures",
-            files.shown(("sections", "cell_cut_open", "cell_grains_apart"), pictures.obstacle),
+            joined(
+                [
+                    files.shown(("sections",)),
+                    element("div", files.shown(_CELL_VIEWS, pictures.obstacle), "row"),
+                ]
+            ),
         ),
         "measures": (
             "Asked for and made",
@@ -228,7 +235,7 @@ def write_mesh_report(
     sections = {
         "pictures": (
             "Pictures",
-            files.shown(("rve_undeformed", "mesh_grains_apart"), pictures.obstacle),
+            element("div", files.shown(_MESH_VIEWS, pictures.obstacle), "row"),
         ),
         "quality": ("Quality", joined([files.shown(("quality",)), facts(entries)])),
         "worst": ("The worst elements", table(head, rows, numeric=(0, 2, 4, 5))),

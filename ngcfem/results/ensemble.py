@@ -14,7 +14,7 @@ from ngcfem.results.history import History
 from ngcfem.results.measures import axial_measures
 
 CONFIDENCE = 0.95
-_NO_RESULTS = ("schema_version", "exit_code", "seed", "offset_yield_offset")
+_NO_RESULTS = ("schema_version", "exit_code", "seed", "offset_yield_offset", "estimate")
 
 
 @dataclass(frozen=True)
@@ -314,12 +314,9 @@ def scalar_statistics(documents: Sequence[Mapping[str, Any]]) -> dict[str, dict[
 def _numbers(document: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
     for name, value in document.items():
         key = f"{prefix}{name}"
+        if name in _NO_RESULTS:
+            continue
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{key}/")
-        elif (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and name not in _NO_RESULTS
-            and np.isfinite(value)
-        ):
+        elif isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value):
             yield key, float(value)

@@ -143,6 +143,51 @@ def resume_ensemble(directory: Path, watcher: Watcher | None = None, comm: Any =
     return run_ensemble(case, directory, True, watcher, comm)
 
 
+def make_realizations(
+    case: Case, directory: Path, make: Callable[[Case, Path], str], watcher: Watcher
+) -> str:
+    """Make something of each realization of a case, in a directory of its own.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case; without an ensemble the thing is made once, in the directory itself.
+    directory : Path
+        Where to write.
+    make : callable
+        Takes the case of one realization and its directory, and says what it made.
+    watcher : Watcher
+        Who is told what was made of each realization.
+
+    Returns
+    -------
+    str
+        What was made, in words.
+
+    Raises
+    ------
+    RefusedError
+        If a realization was refused, after all were tried.
+    """
+    if case.n_realizations == 1:
+        return make(case, directory)
+    refused: dict[str, str] = {}
+    for index in range(case.n_realizations):
+        watcher.message(_heading(case, index))
+        place = realization_directory(directory, index)
+        try:
+            watcher.message(make(realization_case(case, index), place))
+        except RefusedError as failure:
+            refused[place.name] = str(failure)
+            watcher.message(f"this realization failed: {failure}")
+    if refused:
+        raise RefusedError(
+            f"{len(refused)} of {case.n_realizations} realizations were refused "
+            f"({', '.join(refused)}); the others are in {directory}"
+        )
+    return f"{case.n_realizations} realizations written to {directory}"
+
+
 def _came_to_its_end(ensemble: RunDirectory) -> bool:
     return ensemble.status().get("state") in ("not_converged", "failed")
 

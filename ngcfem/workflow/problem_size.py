@@ -1,10 +1,11 @@
 """How large a problem is and what it will cost, told before the work is done.
 
 The constants were measured with ``benchmarks/solve_cost.py`` (see there how to measure them anew)
-on one core of a 2-core virtual machine, AMD EPYC, DOLFINx 0.11, PETSc 3.25, with the shipped
-composite of four J2 phases at two sizes. Memory follows from the size of the problem and carries
-over to other machines; seconds do not: processors differ by a factor of two either way, and a busy
-machine is slower than an idle one.
+on one core of a 2-core virtual machine, DOLFINx 0.11, PETSc 3.25, with the shipped composite of
+four J2 phases: 75 579, 119 706 and 186 741 unknowns took 0.69, 0.90 and 1.17 GiB and, on the busy
+machine, 28, 27 and 27 microseconds of CPU time an unknown and Newton iteration (23 on an idle one).
+Memory follows from the size of the problem and carries over to other machines; seconds do not:
+processors differ by a factor of two either way, and a busy machine is slower than an idle one.
 """
 
 import math
@@ -29,19 +30,21 @@ from ngcfem.microstructure.composite_cells import grain_diameters
 from ngcfem.microstructure.statistics import CompositeStatistics
 
 GIB = 2.0**30
-MEMORY_OF_A_PROCESS_GIB = 0.35
+MEMORY_OF_A_PROCESS_GIB = 0.37
 """Interpreter, libraries and compiled laws."""
-MEMORY_OF_AN_UNKNOWN_B = 5300.0
+MEMORY_OF_AN_UNKNOWN_B = 4600.0
 """Tangent with its coarse levels, element matrices, moduli and states of the material points."""
-CPU_OF_AN_UNKNOWN_S = 23e-6
+CPU_OF_AN_UNKNOWN_S = 25e-6
 """CPU time of one Newton iteration per unknown."""
+START_OF_A_PROCESS_S = 6.0
+"""CPU time of imports and of compiling laws and the element kernel."""
 NEWTON_ITERATIONS = 3.0
 """Newton iterations of a step; 2.2 to 3.4 were seen with J2."""
-FIELDS_OF_A_CELL_B = 600.0
+FIELDS_OF_A_CELL_B = 250.0
 """Size of one snapshot of the fields on disk, per element."""
-STATE_OF_A_CELL_B = 1100.0
+STATE_OF_A_CELL_B = 1000.0
 """Size of a checkpoint on disk, per element; two are kept."""
-MESH_OF_A_CELL_B = 120.0
+MESH_OF_A_CELL_B = 50.0
 """Size of the mesh on disk, per element."""
 MEMORY_MARGIN = 1.25
 """An estimate may be wrong by so much: more than that over what the machine has cannot fit."""
@@ -164,7 +167,7 @@ def estimate_cost(case: Case, size: ProblemSize, ranks: int = 1) -> CostEstimate
         ranks=ranks,
         memory_gib=memory,
         cpu_s_per_increment=step,
-        cpu_s=step * increments,
+        cpu_s=ranks * START_OF_A_PROCESS_S + step * increments,
         disk_gib=per_cell * size.cells / GIB,
     )
 
@@ -184,10 +187,11 @@ def expected_size(case: Case) -> ProblemSize | None:
 
     Notes
     -----
-    A fit to the meshes of the shipped statistics at 1 to 4 nm, good within about 20 per cent. In
+    A fit to the meshes of the shipped statistics at 1 to 4 nm, good within about 25 per cent. In
     space: 6 V / h^3 for the volume, 6.4 S / (h t) for the network, S the surface of the grains and
     t its thickness, because a network thinner than the elements keeps their number up; and 320 for
-    each crystal.
+    each crystal. In the plane: 0.65 A / h^2, for the triangles grow away from the network, 7.3 L /
+    t or L / h, whichever is more, and 50 for each crystal.
     """
     size_nm, micro = case.mesh.size_nm, case.microstructure
     if size_nm is None:
@@ -233,8 +237,9 @@ def size_lines(case: Case) -> list[str]:
 
 
 _CELLS_OF_A_CUBE = {3: 6.0, 2: 2.3}
-_CELLS_OF_NETWORK = {3: 6.4, 2: 2.0}
-_CELLS_OF_A_CRYSTAL = {3: 320.0, 2: 25.0}
+_CELLS_OF_A_GRAIN_CUBE = {3: 6.0, 2: 0.65}
+_CELLS_OF_NETWORK = {3: 6.4, 2: 7.3}
+_CELLS_OF_A_CRYSTAL = {3: 320.0, 2: 50.0}
 _UNKNOWNS_OF_A_CELL = {3: 4.03, 2: 4.0}
 
 
@@ -244,9 +249,9 @@ def _cells_of_composite(
     diameters = grain_diameters(statistics, micro.n_grains)
     ball = math.pi / (6.0 if dimension == 3 else 4.0)
     volume = float((ball * diameters**dimension).sum())
-    cells = _CELLS_OF_A_CUBE[dimension] * volume / size_nm**dimension
     if isinstance(micro, GlassSection):
-        return cells
+        return _CELLS_OF_A_CUBE[dimension] * volume / size_nm**dimension
+    cells = _CELLS_OF_A_GRAIN_CUBE[dimension] * volume / size_nm**dimension
     # Laguerre cells have about 1.1 times the surface of balls of their volume.
     surface = 1.1 * 2.0 * dimension * float((ball * diameters ** (dimension - 1)).sum())
     thickness = statistics.interface_thickness_nm
@@ -349,7 +354,7 @@ def _count(number: int) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 120.0:
-        return f"{seconds:.2g} s"
+        return f"{seconds:.2g} s" if seconds < 10.0 else f"{seconds:.0f} s"
     if seconds < 7200.0:
         return f"{seconds / 60.0:.0f} min"
     return f"{seconds / 3600.0:.1f} h" if seconds < 3.6e5 else f"{seconds / 86400.0:.0f} days"

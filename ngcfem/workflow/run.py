@@ -334,7 +334,9 @@ def _solve(
 def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> dict[str, Any]:
     """Entries of the summary that are known before the march."""
     options = problem.options
+    estimate = estimate_cost(case, size_of_mesh(prepared.mesh), ranks)
     return {
+        "estimate": {"cpu_s": estimate.cpu_s, "memory_gib": estimate.memory_gib},
         "title": case.title,
         "case_hash": case.case_hash,
         "seed": case.seed,

@@ -22,7 +22,7 @@ from ngcfem.results.atomic import (
 )
 from ngcfem.results.history import History, write_curve
 from ngcfem.results.run import RunDirectory, default_run_directory
-from ngcfem.workflow.ensemble import resume_ensemble, run_ensemble
+from ngcfem.workflow.ensemble import make_realizations, resume_ensemble, run_ensemble
 from ngcfem.workflow.evaluation import compare_stage, report_stage
 from ngcfem.workflow.problem_size import estimate_cost, size_of_mesh
 from ngcfem.workflow.run import resume_run, run_case
@@ -31,7 +31,9 @@ from ngcfem.workflow.watching import Watcher
 __all__ = [
     "compare_stage",
     "generate_cell_stage",
+    "generate_cells_stage",
     "generate_mesh_stage",
+    "generate_meshes_stage",
     "point_stage",
     "report_stage",
     "resume_stage",
@@ -71,6 +73,73 @@ def run_stage(
     """
     run = run_case if case.n_realizations == 1 else run_ensemble
     return run(case, directory, resume, watcher)
+
+
+def generate_cells_stage(
+    case: Case, directory: Path | None = None, watcher: Watcher | None = None
+) -> str:
+    """Generate the cell of a case, or those of all its realizations.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    directory : Path or None
+        Where to write; by default ``runs/<case>-<hash>-cell``. The cells of an ensemble go to
+        ``realizations/000`` and so on below it.
+    watcher : Watcher or None
+        Who is told of each realization as soon as it is there.
+
+    Returns
+    -------
+    str
+        What was made, in words.
+
+    Raises
+    ------
+    InputError
+        As `generate_cell_stage` says.
+    RefusedError
+        As `generate_cell_stage` says; of an ensemble, after all were tried.
+    """
+    path = directory or _stage_directory(case, "cell")
+    return make_realizations(case, path, generate_cell_stage, watcher or Watcher())
+
+
+def generate_meshes_stage(
+    case: Case, directory: Path | None = None, watcher: Watcher | None = None
+) -> str:
+    """Generate the mesh of a case, or those of all its realizations.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    directory : Path or None
+        Where to write; by default ``runs/<case>-<hash>-mesh``. The meshes of an ensemble go to
+        ``realizations/000`` and so on below it.
+    watcher : Watcher or None
+        Who is told of the progress.
+
+    Returns
+    -------
+    str
+        What was made, in words.
+
+    Raises
+    ------
+    InputError
+        As `generate_mesh_stage` says.
+    RefusedError
+        As `generate_mesh_stage` says; of an ensemble, after all were tried.
+    """
+    watcher = watcher or Watcher()
+
+    def make(single: Case, place: Path) -> str:
+        return generate_mesh_stage(single, place, watcher)
+
+    path = directory or _stage_directory(case, "mesh")
+    return make_realizations(case, path, make, watcher)
 
 
 def resume_stage(directory: Path, watcher: Watcher | None = None) -> Path:
@@ -160,7 +229,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
                 Finding(
                     str(case.path),
                     "microstructure.kind",
-                    '"mesh": the geometry is that of the mesh file',
+                    f'"{case.microstructure.kind}": the geometry is that of a file',
                     "a kind that is generated",
                     "look at the mesh with `ngcfem mesh`",
                 )
@@ -178,9 +247,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in report.phase_fractions.items()
     ]
     lines.append(report.table())
-    lines += [f"  look at {shown.page}", f"  turn and cut it in {shown.files[-1]}"]
-    if shown.obstacle:
-        lines.append(f"  pictures are missing: {shown.obstacle}")
+    lines += [f"  {line}" for line in shown.told]
     refuse_descriptors(report, allow=allows_missed_targets(case))
     return "\n".join(lines)
 
@@ -211,6 +278,7 @@ def generate_mesh_stage(
     RefusedError
         If cell or mesh do not meet what is asked of them.
     """
+    from ngcfem.case.voxel_build import seam_lines
     from ngcfem.mesh.quality import smallest_angle
     from ngcfem.report.stage_report import write_mesh_report
     from ngcfem.results.fields import VTK_FROM_GMSH, write_fields
@@ -243,14 +311,13 @@ def generate_mesh_stage(
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in quality.phase_fractions.items()
     ]
+    lines += seam_lines(RunDirectory(path).read_json("mesh.json")["origin"])
     if mesh.dimension == 2:
         from ngcfem.report.plane_pictures import draw_plane_mesh
 
         write_bytes_atomically(path / "mesh.png", draw_plane_mesh(mesh))
         lines.append(f"  picture: {path / 'mesh.png'}")
-    lines += [f"  look at {shown.page}", f"  turn and cut it in {shown.files[-1]}"]
-    if shown.obstacle:
-        lines.append(f"  pictures are missing: {shown.obstacle}")
+    lines += [f"  {line}" for line in shown.told]
     return "\n".join(lines)
 
 

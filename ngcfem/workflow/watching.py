@@ -7,7 +7,13 @@ from ngcfem.results.increment import Increment
 
 
 def _pass_over(*_: object) -> None:
-    """Tell nobody."""
+    """Tell nobody.
+
+    Parameters
+    ----------
+    *_ : object
+        What could have been told.
+    """
 
 
 @dataclass(frozen=True)

@@ -242,11 +242,11 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "statistics.file",
         ("no such file",),
     ),
-    "cell aspect": (
+    "one angle in space": (
         LAMINATE,
-        'kind = "nanoglass"\ncell_aspect = [1.0, 1.0, 2.5]\n',
-        "microstructure.cell_aspect",
-        ("factor of 2",),
+        'kind = "nanoglass"\nrotation_deg = 30.0\n',
+        "microstructure.rotation_deg",
+        ("three Euler angles", "[30, 0.0, 0.0]"),
     ),
     "plane strain": (
         'normal = "x"',

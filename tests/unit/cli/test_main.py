@@ -23,6 +23,7 @@ VERBS = [
     "compare",
     "stiffness",
     "report",
+    "export",
     "doctor",
 ]
 

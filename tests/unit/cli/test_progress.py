@@ -54,3 +54,52 @@ def test_a_bar_on_a_terminal(compression):
     assert "22/22" in text
     assert "true strain -0.8000" in text
     assert "left" in text
+
+
+def test_a_narrow_terminal_still_counts(compression):
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, force_terminal=True)
+    with ProgressReport("z", "finite", console) as progress:
+        progress.step(compression[-1], 22.0, 22)
+    text = stream.getvalue()
+    assert "increment 22/22" in text
+    assert "strain -0.8000  stress -3.303 GPa  Newton 3" in text
+
+
+def test_the_mesh_grows_in_a_bar_and_its_ways_are_told():
+    stream = io.StringIO()
+    console = Console(file=stream, width=100, force_terminal=True)
+    with ProgressReport("z", "finite", console) as progress:
+        progress.meshing(0, 8, "whole cells")
+        progress.meshing(0, 8, "stuffing, after whole cells: a flat tetrahedron")
+        progress.meshing(8, 8, "grains filled")
+    text = stream.getvalue()
+    assert "mesh 8/8" in text
+    assert "mesh: stuffing, after whole cells: a flat tetrahedron" in text
+
+
+def test_the_mesh_takes_few_lines_in_a_file():
+    stream = io.StringIO()
+    with ProgressReport("z", "finite", Console(file=stream, width=100)) as progress:
+        progress.meshing(0, 125, "whole cells")
+        for done in range(1, 126):
+            progress.meshing(done, 125, "grains filled")
+        progress.message("warning: [brackets] stay")
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "mesh: whole cells"
+    assert lines[-2] == "mesh 125/125  grains filled"
+    assert len(lines) == 12
+    assert lines[-1] == "warning: [brackets] stay"
+
+
+def test_another_realization_starts_the_bar_anew(compression):
+    stream = io.StringIO()
+    console = Console(file=stream, width=140, force_terminal=True, highlight=False)
+    with ProgressReport("z", "finite", console) as progress:
+        progress.step(compression[0], 0.0, 22)
+        progress.step(compression[-1], 22.0, 22)
+        progress.message("realization 001 (2 of 2), seed 5")
+        progress.step(compression[0], 0.0, 22)
+    text = stream.getvalue()
+    # The bar shows where it stands last.
+    assert "increment 0/22" in text[text.index("realization 001") :]

@@ -17,7 +17,8 @@ from ngcfem.constitutive.strength import (
 ELASTIC = {"youngs_modulus_gpa": 140.0, "poisson_ratio": 0.33}
 J2 = {**ELASTIC, "yield_strength_gpa": 2.7}
 CONE = {**J2, "friction_coefficient": 0.05}
-SOUND = {"elastic": ELASTIC, "j2": J2, "drucker-prager": CONE}
+COULOMB = {**ELASTIC, "cohesion_gpa": 1.2, "friction_coefficient": 0.05}
+SOUND = {"elastic": ELASTIC, "j2": J2, "drucker-prager": CONE, "mohr-coulomb": COULOMB}
 
 
 def only_finding(law, values):
@@ -93,6 +94,27 @@ def test_unknown_law():
         ("drucker-prager", {"dilatancy": 0.06}, "dilatancy", "energy"),
         ("drucker-prager", {"rate_sensitivity": 1e-6}, "rate_sensitivity", "0.0001"),
         ("drucker-prager", {"friction_coefficient": 1.8}, "friction_coefficient", "1.73205"),
+        ("mohr-coulomb", {"cohesion_softening_gpa": 0.1}, "softening_slip", "softening"),
+        ("mohr-coulomb", {"dilatancy": 0.01}, "softening_slip", "dilatancy"),
+        ("mohr-coulomb", {"rate_sensitivity": 0.0}, "rate_sensitivity", "0.001"),
+        (
+            "mohr-coulomb",
+            {"dilatancy": 0.06, "softening_slip": 0.1},
+            "dilatancy",
+            "energy",
+        ),
+        (
+            "mohr-coulomb",
+            {"cohesion_softening_gpa": 1.2, "softening_slip": 1.0},
+            "cohesion_softening_gpa",
+            "cohesion_gpa = 1.2",
+        ),
+        (
+            "mohr-coulomb",
+            {"cohesion_softening_gpa": 1.1, "softening_slip": 0.01},
+            "softening_slip",
+            "snap-back",
+        ),
     ],
 )
 def test_conditions_between_parameters(law, changes, name, words):
@@ -142,6 +164,22 @@ def test_smallest_slope_is_that_of_the_sampled_strength(changes):
     )
     # First-order difference at 0: an error of h / 2 times a curvature of up to 120 GPa.
     assert abs(minimum_hardening_slope(values) - sampled) < 1e-3
+
+
+def test_snap_back_of_the_cohesion_begins_at_three_eighths_of_the_shear_modulus():
+    shear, _ = shear_and_bulk_modulus(ELASTIC)
+    steepest = 0.375 * shear / (1.0 + 0.05**2)
+    soft = {**COULOMB, "cohesion_softening_gpa": 1.0}
+    assert check_parameters("mohr-coulomb", {**soft, "softening_slip": 0.9999 / steepest})
+    assert check_parameters("mohr-coulomb", {**soft, "softening_slip": 1.0001 / steepest}) == []
+
+
+def test_softening_of_the_cohesion_is_seen():
+    soft = {**COULOMB, "cohesion_softening_gpa": 0.1, "softening_slip": 0.1}
+    assert not softens("mohr-coulomb", COULOMB)
+    assert softens("mohr-coulomb", soft)
+    assert softens("mohr-coulomb", {**soft, "cohesion_hardening_gpa": 0.99})
+    assert not softens("mohr-coulomb", {**soft, "cohesion_hardening_gpa": 1.01})
 
 
 def test_softening_is_seen():

@@ -1,6 +1,5 @@
 """Meshes of nanoglass composites: quality, fractions, topology, seeds."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -8,15 +7,11 @@ import numpy as np
 import pytest
 
 from ngcfem.atomprobe.statistics import read_statistics
-from ngcfem.mesh.crystal_surface import crystal_surface
 from ngcfem.mesh.generation import generate_mesh
 from ngcfem.mesh.pairing import quotient_check
 from ngcfem.mesh.quality import mesh_quality, periodic_mismatch
 from ngcfem.mesh.reading import read_mesh, read_written_mesh
-from ngcfem.mesh.relaxation import relax_nodes, tetrahedron_scores
-from ngcfem.mesh.sphere_surface import enclosed_volume
 from ngcfem.mesh.writing import write_mesh
-from ngcfem.microstructure.cell import Cap, Inclusion
 from ngcfem.microstructure.fractions import geometric_fractions
 from ngcfem.microstructure.generation import generate_cell
 from ngcfem.microstructure.statistics import CompositeStatistics, composite_statistics
@@ -135,49 +130,3 @@ def test_network_has_the_thickness_asked_for(statistics):
     distance = (power[:, 1] - power[:, 0]) / (2.0 * np.linalg.norm(separate, axis=1))
     facing = np.median(distance)
     assert facing == pytest.approx(0.5, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ("radius", "angle", "thickness", "size"),
-    [(1.5, 70.0, 0.8, 0.84), (1.5, 70.0, 0.8, 1.8), (2.2, 100.0, 0.5, 0.8), (1.0, 50.0, 1.0, 0.5)],
-)
-def test_capped_sphere(radius, angle, thickness, size):
-    cap = Cap((0.36, 0.48, 0.8), angle, thickness)
-    inclusion = Inclusion((1.0, 2.0, 3.0), radius, 0, cap)
-    surface = crystal_surface(inclusion, size)
-    points = surface.points - np.array(inclusion.centre_nm)
-    sphere = np.concatenate([surface.under_cap, surface.bare])
-    assert enclosed_volume(points, sphere) == pytest.approx(inclusion.volume_nm3, rel=1e-12)
-    shell = np.concatenate([surface.over_cap, surface.under_cap[:, ::-1]])
-    assert enclosed_volume(points, shell) == pytest.approx(inclusion.cap_volume_nm3, rel=1e-12)
-    for closed in (sphere, shell, np.concatenate([surface.bare, surface.over_cap])):
-        edges = np.concatenate([closed[:, [k, (k + 1) % 3]] for k in range(3)]).tolist()
-        directed = {(i, j) for i, j in edges}
-        assert len(directed) == len(edges)
-        assert all((j, i) in directed for i, j in directed)
-    # the rim lies on the cone asked for
-    rim = np.intersect1d(np.unique(surface.under_cap), np.unique(surface.bare))
-    cosine = points[rim] @ np.array(cap.axis) / np.linalg.norm(points[rim], axis=1)
-    np.testing.assert_allclose(np.degrees(np.arccos(cosine)), angle, atol=1e-6)
-
-
-def test_relaxation_improves_the_worst_and_keeps_fixed_nodes(sphere_mesh):
-    generator = np.random.default_rng(2)
-    mesh = sphere_mesh
-    inside, outside = (np.unique(mesh.cells[mesh.phase == k]) for k in (1, 0))
-    fixed = np.zeros(len(mesh.points), dtype=bool)
-    fixed[np.intersect1d(inside, outside)] = True
-    spoilt = (
-        mesh.points
-        + np.where(fixed, 0.0, 0.2)[:, None]
-        * (generator.normal(size=mesh.points.shape)[mesh.torus_node])
-    )
-    before = tetrahedron_scores(spoilt[mesh.cells])
-    assert 0.0 < before.min() < 0.5
-    relaxed = relax_nodes(spoilt, mesh.cells, mesh.torus_node, fixed)
-    after = tetrahedron_scores(relaxed[mesh.cells])
-    assert after.min() > before.min()
-    assert (after < 1.0).sum() < 0.5 * (before < 1.0).sum()
-    np.testing.assert_array_equal(relaxed[fixed], spoilt[fixed])
-    moved = dataclasses.replace(mesh, points=relaxed)
-    assert periodic_mismatch(moved) < 1e-12

@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial import KDTree
-from scipy.stats import kstest, lognorm
+from scipy.stats import ks_2samp, kstest, lognorm
 
 from ngcfem.atomprobe.statistics import read_statistics, statistics_from_mapping
 from ngcfem.errors import RefusedError
 from ngcfem.microstructure.cell import Cap, Flat, Inclusion, PeriodicCell
-from ngcfem.microstructure.crystal_descriptors import lognormal_distance
+from ngcfem.microstructure.crystal_descriptors import (
+    fibre_moments,
+    lognormal_distance,
+    sample_distance,
+)
 from ngcfem.microstructure.crystal_distance import distance_to_body, surface_points
 from ngcfem.microstructure.crystal_measures import measure_crystals
 from ngcfem.microstructure.descriptors import describe_cell, refuse_descriptors
@@ -220,6 +224,47 @@ def test_kolmogorov_smirnov_distance_is_that_of_scipy():
     )
 
 
+def test_distance_of_two_samples_is_that_of_scipy():
+    generator = np.random.default_rng(6)
+    values, samples = generator.random(31), generator.random(17) ** 1.3
+    assert sample_distance(values, samples) == pytest.approx(
+        ks_2samp(values, samples).statistic, rel=1e-12
+    )
+
+
+def test_fibre_moments_of_narrow_and_wide_fibres():
+    assert fibre_moments(0.0) == (1.0, 0.0)
+    # narrow: a^2 is exponential with mean 2 s^2
+    spread = np.radians(1.0)
+    mean, deviation = fibre_moments(1.0)
+    assert 1.0 - mean == pytest.approx(2.0 * spread**2, rel=2e-3)
+    assert deviation == pytest.approx(2.0 * spread**2, rel=2e-3)
+    # wide: random directions
+    mean, deviation = fibre_moments(1e6)
+    assert mean == pytest.approx(1.0 / 3.0, abs=1e-6)
+    assert deviation == pytest.approx(np.sqrt(4.0 / 45.0), abs=1e-6)
+
+
+def test_directions_of_needles_bind():
+    def needle(n: int, along: tuple[float, float, float]) -> Inclusion:
+        rows = 1.5**-0.5 * np.eye(3) + (1.5 - 1.5**-0.5) * np.outer(along, along)
+        place = (2.0 + 3.0 * (n % 3), 2.0 + 3.0 * (n // 3 % 3), 2.0 + 3.0 * (n // 9))
+        stretch = tuple(tuple(float(x) for x in row) for row in rows)
+        return Inclusion(place, 0.7, 0, stretch=stretch)
+
+    statistics = replace(given(), crystal_aspect_ratio=1.5**1.5, crystal_axis=(0.0, 0.0, 1.0))
+    along = cube_grains(*(needle(n, (0.0, 0.0, 1.0)) for n in range(27)))
+    across = cube_grains(*(needle(n, (1.0, 0.0, 0.0)) for n in range(27)))
+    name = "mean squared cosine to the axis of the fibre"
+    assert describe_cell(along, statistics).by_name(name).met
+    assert describe_cell(across, statistics).by_name(name).achieved == pytest.approx(0.0, abs=1e-12)
+    assert name in {entry.name for entry in describe_cell(across, statistics).missed}
+    random = describe_cell(along, replace(statistics, crystal_axis=None))
+    missed = {entry.name for entry in random.missed}
+    assert {f"orientation tensor of the crystals, {k}{k}" for k in "xyz"} <= missed
+    assert random.by_name("mean aspect ratio of the crystals").met
+
+
 def test_diameters_of_another_distribution_are_refused(composite):
     # two sizes with the same mean and variation as the lognormal distribution
     radii = np.where(np.arange(len(composite.inclusions)) % 2, 1.2, 1.8)
@@ -271,7 +316,7 @@ def test_a_wide_interval_is_the_tolerance(composite):
 def test_what_does_not_bind_is_reported_and_refuses_nothing(composite):
     twice = given(
         crystals={
-            "number_density": quantity(0.05, "nm^-3"),
+            "number_density": quantity(0.0058, "nm^-3"),
             "surface_distance": quantity(5.0, "nm"),
         }
     )

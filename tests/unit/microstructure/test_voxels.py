@@ -11,7 +11,7 @@ from ngcfem.microstructure.generation import generate_cell
 from ngcfem.microstructure.sections import phase_at
 from ngcfem.microstructure.statistics import CompositeStatistics
 from ngcfem.microstructure.tessellation import laguerre_cells
-from ngcfem.microstructure.voxels import VoxelCell, sample_cell
+from ngcfem.microstructure.voxels import VoxelCell, phases_of_points, sample_cell
 
 STATISTICS = CompositeStatistics(
     grain_diameter_nm=10.0,
@@ -59,6 +59,13 @@ def test_every_voxel_has_the_phase_of_its_centre(kind: str) -> None:
     voxels = sample_cell(cell, 0.5)
     # phase_at compares every site and every crystal; the voxels are found by trees and boxes
     assert np.array_equal(voxels.phase.ravel(), phase_at(cell, _centres(voxels)))
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_many_points_have_the_phases_of_single_ones(kind: str) -> None:
+    cell = CELLS[kind]
+    points = 40.0 * np.random.default_rng(1).normal(size=(20_000, 3))
+    assert np.array_equal(phases_of_points(cell, points), phase_at(cell, points))
 
 
 def test_grains_of_the_voxels_are_the_laguerre_cells() -> None:
