@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from ngcfem.case.values import is_number
 
 _PLANNED: dict[str, str] = {
-    "voxels": "voxel microstructures are not in this version",
-    "free-volume": "the free-volume law is not in this version",
     "crystal": "crystal plasticity is not in this version",
     "p2-nodal": "the nodal bulk term is not in this version",
-    "platens": "a specimen between platens is not in this version",
 }
 
 _SYNONYMS: dict[str, str] = {

@@ -135,17 +135,17 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "microstructure.kind",
         ('did you mean "laminate"?', "nanocomposite"),
     ),
-    "kind planned": (
+    "voxels without a file": (
         'kind = "laminate"',
         'kind = "voxels"',
-        "microstructure.kind",
-        ("not in this version",),
+        "microstructure.file",
+        ("missing", ".npy, .vti, HDF5", "microstructure.phases"),
     ),
     "kind missing": ('kind = "laminate"\n', "", "microstructure.kind", ("missing",)),
     "law unknown": ('law = "j2"', 'law = "J-2"', "phase[0].law", ('did you mean "j2"?',)),
     "law planned": (
         'law = "j2"',
-        'law = "mohr-coulomb"',
+        'law = "crystal"',
         "phase[0].law",
         ("not in this version", "drucker-prager"),
     ),
@@ -247,11 +247,17 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "microstructure.rotation_deg",
         ("three Euler angles", "[30, 0.0, 0.0]"),
     ),
-    "plane strain": (
+    "dimension": (
+        'normal = "x"',
+        'normal = "x"\ndimension = 4',
+        "microstructure.dimension",
+        ("2 or 3", "plane strain"),
+    ),
+    "axis out of the plane": (
         'normal = "x"',
         'normal = "x"\ndimension = 2',
-        "microstructure.dimension",
-        ("only 3",),
+        "load.axis",
+        ("plane strain", 'write axis = "y"'),
     ),
     "mesh size missing": ("size_nm = 3.0\n", "", "mesh.size_nm", ("missing", "size_nm = 1.2")),
     "mesh size negative": ("size_nm = 3.0", "size_nm = -3.0", "mesh.size_nm", ("larger than 0",)),
@@ -299,11 +305,11 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         ("larger than 0",),
     ),
     "axis": ('axis = "z"', "axis = 3", "load.axis", ("x or y or z", "double quotes")),
-    "boundary planned": (
+    "platens without a specimen": (
         'boundary = "periodic"',
-        'boundary = "platens"',
-        "load.boundary",
-        ("not in this version",),
+        'boundary = "periodic"\nplatens = "rough"',
+        "load.platens",
+        ("only with boundary", "delete the line"),
     ),
     "both mirrored entries free": (
         UNIAXIAL,

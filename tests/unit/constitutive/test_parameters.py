@@ -18,7 +18,25 @@ ELASTIC = {"youngs_modulus_gpa": 140.0, "poisson_ratio": 0.33}
 J2 = {**ELASTIC, "yield_strength_gpa": 2.7}
 CONE = {**J2, "friction_coefficient": 0.05}
 COULOMB = {**ELASTIC, "cohesion_gpa": 1.2, "friction_coefficient": 0.05}
-SOUND = {"elastic": ELASTIC, "j2": J2, "drucker-prager": CONE, "mohr-coulomb": COULOMB}
+ACTIVATED = {**ELASTIC, "reference_stress_gpa": 0.28, "reference_rate_per_s": 1e3}
+SOUND = {
+    "elastic": ELASTIC,
+    "j2": J2,
+    "drucker-prager": CONE,
+    "mohr-coulomb": COULOMB,
+    "free-volume": {**ACTIVATED, "initial_free_volume": 0.05},
+    "effective-temperature": {
+        **ACTIVATED,
+        "initial_effective_temperature": 0.05,
+        "steady_effective_temperature": 0.07,
+        "effective_heat_capacity": 1.0,
+    },
+    "free-volume-relaxation": {
+        **ACTIVATED,
+        "initial_free_volume": 0.05,
+        "creation_per_shear_strain": 0.1,
+    },
+}
 
 
 def only_finding(law, values):
