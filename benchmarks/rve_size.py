@@ -27,6 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from mpi4py import MPI
 
 import numpy as np
+from matplotlib.ticker import FormatStrFormatter, NullLocator
 
 from ngcfem.case.schema import Case, case_from_mapping
 from ngcfem.errors import RefusedError
@@ -188,7 +189,8 @@ def draw(studies: tuple[Study, ...], directory: Path) -> bytes:
                 colour = "#b3261e" if fine else "#1b4f8a"
                 axes.plot([place] * len(values), values, "o", color=colour, alpha=0.35, ms=4.0)
                 sample = Statistic.of(values)
-                if sample.hi95 is not None:
+                # The interval of two cells would hide everything else.
+                if sample.hi95 is not None and sample.n > 2:
                     axes.errorbar(
                         place * 1.05,
                         sample.mean,
@@ -226,13 +228,17 @@ def draw(studies: tuple[Study, ...], directory: Path) -> bytes:
                     label=f"{label.split()[0]}: one over the root of the volume",
                 )
         scatter.set_yscale("log")
+        for which in (scatter.yaxis.set_major_formatter, scatter.yaxis.set_minor_formatter):
+            which(FormatStrFormatter("%.2g"))
         scatter.set_ylabel("standard deviation over mean [%]")
         scatter.legend(loc="best")
+        anisotropy.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
         for axes in (bulk, shear, scatter, anisotropy):
             axes.set_xscale("log")
             numbers = sorted({study.n_grains for study in studies})
             axes.set_xticks(numbers, [str(number) for number in numbers])
-            axes.minorticks_off()
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_xlim(0.8 * numbers[0], 1.4 * numbers[-1])
             axes.set_xlabel("grains in the cell")
         return png(figure)
 
@@ -262,7 +268,9 @@ def main() -> None:
         head, _, rest = page.partition(BEGIN)
         _, _, tail = rest.partition(END)
         listed = "\n".join(f"- {line}" for line in lines)
-        write_text_atomically(PAGE, f"{head}{BEGIN}\n{text}\n\n{listed}\n{END}{tail}")
+        shown = "![Moduli, scatter and anisotropy by the number of grains](images/rve_size.png)"
+        written = "\n\n".join([text, listed, shown])
+        write_text_atomically(PAGE, f"{head}{BEGIN}\n{written}\n{END}{tail}")
         write_bytes_atomically(FIGURE, figure)
 
 

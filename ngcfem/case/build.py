@@ -206,7 +206,7 @@ def _crystal_gap(micro: CompositeSection) -> float | None:
 
 def _euler_angles(micro: CompositeSection) -> tuple[float, float, float] | Literal["random"] | None:
     rotation = micro.rotation_deg
-    if isinstance(rotation, float):
+    if isinstance(rotation, int | float):
         raise ValueError("a valid case of three dimensions has three angles")
     return rotation
 

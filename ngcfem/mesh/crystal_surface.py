@@ -87,7 +87,8 @@ def crystal_surface(inclusion: Inclusion, size_nm: float, spin: int = 0) -> Crys
        A sphere without rims is turned only if a ``spin`` is given.
     3. Folded triangles or angles below ``_GOOD_ANGLE_DEG`` lead to another turn; the best of
        ``_SPINS`` is taken if its smallest angle exceeds ``_ACCEPTED_ANGLE_DEG``.
-    4. The part of the sphere beyond the flat is laid down on the plane, polar angle to radius.
+    4. The part of the sphere beyond the flat is laid down on the plane, polar angle to radius; the
+       polygon of the rim gets the area of the circle that it stands for.
     5. The nodes off the plane are scaled until the polyhedron has the volume of the crystal. The
        outer surface of the cap is the part of the crystal under it, scaled from the centre so that
        the shell between has the volume of the cap.
@@ -316,12 +317,18 @@ def _onto_rims(nodes: FloatArray, circles: list[_Circle]) -> FloatArray:
 
 
 def _laid_down(nodes: FloatArray, triangles: IntArray, circle: _Circle) -> FloatArray:
-    """Nodes beyond a circle moved into its plane, polar angle to radius."""
-    inside = np.setdiff1d(triangles[circle.covered], circle.rim)
+    """Nodes beyond a circle moved into its plane, polar angle to radius.
+
+    The polygon of the rim gets the area of the circle.
+    """
+    inside = np.unique(triangles[circle.covered])
     height = nodes[inside] @ circle.axis
     sideways = nodes[inside] - np.outer(height, circle.axis)
     length = np.linalg.norm(sideways, axis=1)
     radius = np.sin(circle.angle) * np.arctan2(length, height) / circle.angle
+    ring = nodes[circle.rim[:, 0]]
+    double = np.cross(ring, np.roll(ring, -1, axis=0)).sum(axis=0) @ circle.axis
+    radius *= np.sqrt(2.0 * np.pi * np.sin(circle.angle) ** 2 / double)
     laid = nodes.copy()
     laid[inside] = np.cos(circle.angle) * circle.axis + sideways * (
         radius / np.maximum(length, 1e-300)

@@ -11,6 +11,7 @@ _RIM_BALL = 0.3
 _DEPTH = 0.15
 _DEPTH_NM = 0.12
 _STEP_DEG = 0.5
+_POLE = np.array([0.0, 0.0, 1.0])
 _MEDIAL_STEPS = 4
 _SPHERE = 1e-9
 
@@ -26,8 +27,8 @@ class BallCover:
     radii_nm : ndarray, shape (b,)
         Their radii.
     of_cap : ndarray of bool, shape (b,)
-        Which of them stand for the cap: those keep off every wall, also off the one that cuts the
-        crystal flat.
+        Which of them stand for the cap against the wall that cuts the crystal flat: those at its
+        rim, and a point at its pole. The others reach into the crystal.
     """
 
     positions_nm: FloatArray
@@ -74,12 +75,12 @@ def crystal_balls(
         positions, radii = _medial_balls(radius_nm * values, vectors)
     of_cap = np.zeros(len(radii), dtype=bool)
     if cap is not None:
-        more, thick = cap_balls(radius_nm, *cap)
+        more, thick, more_of_cap = cap_balls(radius_nm, *cap)
         if cap_axis is not None:
             more = more @ _turn_of_pole(cap_axis).T
         positions = np.concatenate([positions, more @ matrix])
         radii = np.concatenate([radii, values[2] * thick])
-        of_cap = np.concatenate([of_cap, np.ones(len(thick), dtype=bool)])
+        of_cap = np.concatenate([of_cap, more_of_cap])
     return BallCover(positions, radii, of_cap)
 
 
@@ -108,7 +109,7 @@ def _medial_balls(axes: FloatArray, vectors: FloatArray) -> tuple[FloatArray, Fl
 
 def cap_balls(
     radius_nm: float, thickness_nm: float, half_angle_deg: float
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Fill a cap around the z axis with balls.
 
     Parameters
@@ -125,7 +126,9 @@ def cap_balls(
     positions_nm : ndarray, shape (b, 3)
         Centres from the centre of the crystal.
     radii_nm : ndarray, shape (b,)
-        Radii.
+        Radii; 0 for a point at the pole.
+    of_cap : ndarray of bool, shape (b,)
+        Which of them are at the rim or the pole.
 
     Notes
     -----
@@ -140,7 +143,7 @@ def cap_balls(
     """
     outer = radius_nm + thickness_nm
     if half_angle_deg > _FULL_SHELL_DEG:
-        return np.zeros((1, 3)), np.full(1, outer)
+        return np.zeros((1, 3)), np.full(1, outer), np.ones(1, dtype=bool)
     half_angle = np.radians(half_angle_deg)
     depth = min(_DEPTH * thickness_nm, _DEPTH_NM)
 
@@ -182,7 +185,10 @@ def cap_balls(
         )
         positions.append((outer - radius) * ring)
         radii.append(np.full(count, radius + 0.5 * depth))
-    return np.concatenate(positions), np.concatenate(radii)
+    of_cap = np.repeat([False] * (len(rings) - 1) + [True, True], [*map(len, radii), 1])
+    positions.append(outer * _POLE[None])
+    radii.append(np.zeros(1))
+    return np.concatenate(positions), np.concatenate(radii), of_cap
 
 
 def _turn_of_pole(axis: FloatArray) -> FloatArray:

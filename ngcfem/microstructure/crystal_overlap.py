@@ -232,7 +232,7 @@ def separate(
     centres : ndarray, shape (n, 3)
         First centres in nm.
     quaternions : ndarray, shape (n, 4)
-        First rotations.
+        First rotations; those of crystals that may not turn are not used.
     iterations : int
         Iterations of the minimizer between two searches for neighbours.
     bias : callable, optional
@@ -339,7 +339,8 @@ def separate(
             slope[:, :3] += push_of_bias
         return value, np.concatenate([slope[:, :3].ravel(), slope[:, 3:].ravel()]), of_body
 
-    state = np.concatenate([centres.ravel(), quaternions.ravel()])
+    upright = np.where(bodies.turns[:, None], quaternions, np.array([1.0, 0.0, 0.0, 0.0]))
+    state = np.concatenate([centres.ravel(), upright.ravel()])
     for _ in range(_REBUILDS):
         before = placed(state)[3]
         first, second = pairs(before)

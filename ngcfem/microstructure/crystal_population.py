@@ -160,7 +160,7 @@ def _fibre_angles(shares: FloatArray, spread: float) -> FloatArray:
     middle = 0.5 * (angles[1:] + angles[:-1])
     density = np.sin(middle) * np.exp(-0.5 * (middle / spread) ** 2)
     below = np.concatenate([[0.0], np.cumsum(density)])
-    return np.interp(shares, below / below[-1], angles)
+    return np.asarray(np.interp(shares, below / below[-1], angles), dtype=float)
 
 
 def _frame(axis: FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ _ITERATIONS = 80
 _PLACES = 150
 _WORSE = 1.1
 _HOPELESS_NM2 = 0.1
+_CAPPED = 0.2
 _POLE = np.array([0.0, 0.0, 1.0])
 
 
@@ -300,6 +301,8 @@ def _cut_walls(
         nearest[row] = distance[walls[row]] - radius
         # half-way between cut and clear of the wall
         nearest[row] -= 0.5 * (request.gap_nm - (1.0 - FLAT_DISTANCE) * radius)
+        if request.capped[crystal]:  # its cap can only face inwards
+            nearest[row] += _CAPPED * radius
     order = np.argsort(nearest, kind="stable")
     wanted = min(max(flats[0], int((nearest < 0.0).sum())), flats[1])
     kept = order[:wanted]

@@ -11,8 +11,13 @@ import numpy as np
 from ngcfem.microstructure.cell import Inclusion, PeriodicCell, cell_from_json
 from ngcfem.microstructure.voxels import phases_of_points
 from ngcfem.quantities import GRAIN, INTERFACE, NANOCRYSTAL, SC_RICH, FloatArray
-from ngcfem.report.bodies import Body, grain_centres
-from ngcfem.report.cell_surfaces import cap_surface, cell_bodies, crystal_surface
+from ngcfem.report.bodies import grain_centres
+from ngcfem.report.cell_surfaces import (
+    cap_surface,
+    cell_bodies,
+    convex_surface,
+    crystal_surface,
+)
 from ngcfem.report.scene import (
     EDGE_COLOUR,
     TOWARDS_CAMERA,
@@ -157,7 +162,12 @@ def _grains_apart(pyvista: Any, cell: PeriodicCell, colours: Sequence[str], path
     for body in bodies:
         if body.phase not in (index[INTERFACE], index[GRAIN]):
             continue
-        half = _closed_half(pyvista, body, centres[body.grain])
+        points, triangles = body.points, body.triangles
+        if body.phase == index[GRAIN]:
+            # Without the holes of its crystals: those that the cut meets are drawn whole, and VTK
+            # does not always fill a section with many holes.
+            points, triangles, _ = convex_surface(points)
+        half = _closed_half(pyvista, points, triangles, centres[body.grain])
         half.points = np.asarray(half.points) + _APART * (centres[body.grain] - middle)
         parts.append((half, body.phase, False))
     for crystal in cell.inclusions:
@@ -186,7 +196,9 @@ def _grains_apart(pyvista: Any, cell: PeriodicCell, colours: Sequence[str], path
     frame.shoot(plotter, box_middle(np.concatenate(clouds)), path)
 
 
-def _closed_half(pyvista: Any, body: Body, centre: FloatArray) -> Any:
+def _closed_half(
+    pyvista: Any, points: FloatArray, triangles: np.ndarray, centre: FloatArray
+) -> Any:
     """The part of a body behind the plane through a centre, its section filled."""
-    surface = triangle_mesh(pyvista, body.points, body.triangles).clean()
+    surface = triangle_mesh(pyvista, points, triangles).clean()
     return surface.clip_closed_surface(normal=tuple(-TOWARDS_CAMERA), origin=tuple(centre))

@@ -21,6 +21,8 @@ from ngcfem.quantities import (
 from ngcfem.report.bodies import Body, joined_body, turned_inside_out
 
 _SPHERE_POINTS = 642
+_FEWEST_SPHERE_POINTS = 92
+_POINTS_OF_ALL_SPHERES = 40_000
 _RING_POINTS = 48
 
 
@@ -50,17 +52,22 @@ def cell_bodies(cell: PeriodicCell) -> tuple[Body, ...]:
 
 def _composite(cell: PeriodicCell) -> list[Body]:
     index = {name: number for number, name in enumerate(cell.phase_names)}
+    # Many crystals are drawn smaller: with fewer points each, so that the view stays light.
+    share = _POINTS_OF_ALL_SPHERES // max(1, len(cell.inclusions))
+    detail = min(_SPHERE_POINTS, max(_FEWEST_SPHERE_POINTS, share))
     grains = laguerre_cells(cell.sites, cell.weights, np.diag(cell.lattice))
     bodies = []
     for number, grain in enumerate(grains):
         network, glass = index[INTERFACE], index[GRAIN]
         corners = grain_corners(grain, 0.5 * cell.interface_thickness_nm)
-        inner = Body(glass, number, *_convex(corners))
+        inner = Body(glass, number, *convex_surface(corners))
         outside = Body(network, number, *_polyhedron(grain))
         held = [body for body in cell.inclusions if body.grain == number]
-        crystals = [Body(index[NANOCRYSTAL], number, *crystal_surface(body)) for body in held]
+        crystals = [
+            Body(index[NANOCRYSTAL], number, *crystal_surface(body, detail)) for body in held
+        ]
         caps = [
-            Body(index[SC_RICH], number, *cap_surface(body))
+            Body(index[SC_RICH], number, *cap_surface(body, round(2.0 * np.sqrt(detail))))
             for body in held
             if body.cap is not None
         ]
@@ -78,12 +85,14 @@ def _layers(cell: PeriodicCell) -> list[Body]:
     for layer, low, high in zip(cell.layers, bounds[:-1], bounds[1:], strict=True):
         lower, upper = np.zeros(3), np.ones(3)
         lower[cell.layer_axis], upper[cell.layer_axis] = low, high
-        bodies.append(Body(index[layer.phase], -1, *_convex(_box(lower, upper) @ cell.lattice)))
+        bodies.append(
+            Body(index[layer.phase], -1, *convex_surface(_box(lower, upper) @ cell.lattice))
+        )
     return bodies
 
 
 def _box_with_sphere(cell: PeriodicCell) -> list[Body]:
-    box = Body(0, -1, *_convex(_box(np.zeros(3), np.ones(3)) @ cell.lattice))
+    box = Body(0, -1, *convex_surface(_box(np.zeros(3), np.ones(3)) @ cell.lattice))
     spheres = [Body(1, -1, *crystal_surface(body)) for body in cell.inclusions]
     holes = [turned_inside_out(body, 0, -1) for body in spheres]
     return [joined_body([box, *holes]), *([joined_body(spheres)] if spheres else [])]
@@ -103,7 +112,23 @@ def _oriented(points: FloatArray, triangles: IntArray) -> IntArray:
     return turned
 
 
-def _convex(points: FloatArray) -> tuple[FloatArray, IntArray, BoolArray]:
+def convex_surface(points: FloatArray) -> tuple[FloatArray, IntArray, BoolArray]:
+    """Triangulate the surface of the convex hull of points.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 3)
+        Points in nm.
+
+    Returns
+    -------
+    points : ndarray, shape (k, 3)
+        Corners in nm.
+    triangles : ndarray of int, shape (m, 3)
+        Normals outwards.
+    outer : ndarray of bool, shape (m,)
+        All true.
+    """
     hull = ConvexHull(points)
     used, rows = np.unique(hull.simplices, return_inverse=True)
     triangles = _oriented(points[used], rows.reshape(-1, 3))
@@ -125,13 +150,17 @@ def _polyhedron(grain: LaguerreCell) -> tuple[FloatArray, IntArray, BoolArray]:
     return np.concatenate(points), np.array(triangles), np.array(outer)
 
 
-def crystal_surface(body: Inclusion) -> tuple[FloatArray, IntArray, BoolArray]:
+def crystal_surface(
+    body: Inclusion, detail: int = _SPHERE_POINTS
+) -> tuple[FloatArray, IntArray, BoolArray]:
     """Triangulate the surface of a crystal.
 
     Parameters
     ----------
     body : Inclusion
         The crystal.
+    detail : int
+        Number of corners.
 
     Returns
     -------
@@ -142,7 +171,7 @@ def crystal_surface(body: Inclusion) -> tuple[FloatArray, IntArray, BoolArray]:
     outer : ndarray of bool, shape (m,)
         All true.
     """
-    directions = even_directions(_SPHERE_POINTS)
+    directions = even_directions(detail)
     triangles = _oriented(directions, ConvexHull(directions).simplices.astype(np.int64))
     offsets = body.radius_nm * directions @ body.stretch_matrix
     if body.flat is not None:
@@ -152,13 +181,17 @@ def crystal_surface(body: Inclusion) -> tuple[FloatArray, IntArray, BoolArray]:
     return np.array(body.centre_nm) + offsets, triangles, np.ones(len(triangles), dtype=bool)
 
 
-def cap_surface(body: Inclusion) -> tuple[FloatArray, IntArray, BoolArray]:
+def cap_surface(
+    body: Inclusion, detail: int = _RING_POINTS
+) -> tuple[FloatArray, IntArray, BoolArray]:
     """Triangulate the surface of a cap: outside, side and inside.
 
     Parameters
     ----------
     body : Inclusion
         A crystal with a cap.
+    detail : int
+        Number of points around the axis.
 
     Returns
     -------
@@ -178,7 +211,7 @@ def cap_surface(body: Inclusion) -> tuple[FloatArray, IntArray, BoolArray]:
     if cap is None:
         raise ValueError("the crystal has no cap")
     half = np.radians(cap.half_angle_deg)
-    rings = max(3, round(_RING_POINTS * half / (2.0 * np.pi)) + 1)
+    rings = max(3, round(detail * half / (2.0 * np.pi)) + 1)
     polar = np.linspace(0.0, half, rings)
     # The profile, from the pole outside over the rim to the pole inside, turned about the axis.
     radius = np.r_[
@@ -188,13 +221,13 @@ def cap_surface(body: Inclusion) -> tuple[FloatArray, IntArray, BoolArray]:
     axis = np.array(cap.axis)
     first = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
     first /= np.linalg.norm(first)
-    turn = 2.0 * np.pi * np.arange(_RING_POINTS) / _RING_POINTS
+    turn = 2.0 * np.pi * np.arange(detail) / detail
     around = np.outer(np.cos(turn), first) + np.outer(np.sin(turn), np.cross(axis, first))
     offsets = radius[:, None, None] * (
         np.cos(profile)[:, None, None] * axis + np.sin(profile)[:, None, None] * around
     )
     points = np.array(body.centre_nm) + offsets.reshape(-1, 3) @ body.stretch_matrix
-    triangles = _turned_profile(len(profile), _RING_POINTS)
+    triangles = _turned_profile(len(profile), detail)
     return points, triangles, np.ones(len(triangles), dtype=bool)
 
 

@@ -50,10 +50,10 @@ _CAPTIONS: dict[str, str] = {
     "correlations": "Chance that two points at distance r lie in the same phase, and that a "
     "segment of length r lies in one phase. A band shows the mean of several "
     "cells and twice the standard deviation of one.",
-    "rve_undeformed": "The mesh by phase; the half facing you is cut away, and the lines are the "
-    "edges of the elements.",
-    "mesh_grains_apart": "The elements of each grain with its share of the network, moved apart "
-    "and cut.",
+    "rve_undeformed": "The mesh by phase, in space with the half facing you cut away; lines are "
+    "the edges of the elements.",
+    "mesh_grains_apart": "The elements of each grain with its share of the network, moved apart; "
+    "in space, cut through the middle.",
     "quality": "Shape and size of the elements by phase, and where the worst of them lie.",
 }
 
@@ -67,14 +67,27 @@ class StageReport:
     page : Path
         The page that shows everything.
     files : tuple of Path
-        Figures, pictures and the interactive view.
+        Figures and pictures.
+    view : Path or None
+        The interactive view; none of a plane cell.
     obstacle : str
         Why pictures are missing; empty if none is.
     """
 
     page: Path
     files: tuple[Path, ...]
+    view: Path | None
     obstacle: str
+
+    @property
+    def told(self) -> list[str]:
+        """Where to look, in words, a line each."""
+        lines = [f"look at {self.page}"]
+        if self.view is not None:
+            lines.append(f"turn and cut it in {self.view}")
+        if self.obstacle:
+            lines.append(f"pictures are missing: {self.obstacle}")
+        return lines
 
 
 def write_cell_report(
@@ -303,5 +316,4 @@ class _Files:
     ) -> StageReport:
         filled = {anchor: part for anchor, part in sections.items() if part[1].text}
         write_text_atomically(page, document(title, filled, lead))
-        views = () if self._view is None else (self._view,)
-        return StageReport(page, (*self._paths.values(), *views), obstacle)
+        return StageReport(page, tuple(self._paths.values()), self._view, obstacle)

@@ -148,7 +148,7 @@ def test_crystals_that_do_not_fit_are_refused(statistics):
             replace(statistics, crystal_diameter_nm=11.0, crystal_fraction=0.14),
             0,
         )
-    with pytest.raises(RefusedError, match="do not fit"):
+    with pytest.raises(RefusedError, match="do not all fit"):
         generate_cell("nanocomposite", replace(statistics, crystal_fraction=0.35), 0, n_grains=4)
 
 

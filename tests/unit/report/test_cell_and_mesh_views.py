@@ -271,7 +271,12 @@ def test_page_of_a_cell(composite, tmp_path, monkeypatch):
     assert 'href="figures/interactive.html"' in text
     names = {path.name for path in shown.files}
     assert {"sections.png", "sizes.png", "targets.png", "correlations.png"} <= names
-    assert shown.files[-1].name == "interactive.html"
+    assert shown.view == tmp_path / "figures" / "interactive.html"
+    assert shown.told == [
+        f"look at {shown.page}",
+        f"turn and cut it in {shown.view}",
+        "pictures are missing: no camera",
+    ]
     assert all(path.exists() and path.parent == tmp_path / "figures" for path in shown.files)
     assert text.count("<img ") == len([name for name in names if name.endswith(".png")])
     assert "Targets are missed" not in text
@@ -318,7 +323,9 @@ def test_page_of_a_mesh(coarse, tmp_path):
     assert f"{len(coarse.cells):,} tetrahedra" in text
     assert "minimum gamma" in text
     names = {path.name for path in shown.files}
-    assert {"quality.png", "interactive.html"} <= names
+    assert "quality.png" in names
+    assert shown.view is not None
+    assert shown.view.exists()
     if not shown.obstacle:
         assert {"rve_undeformed.png", "mesh_grains_apart.png"} <= names
 
