@@ -365,9 +365,9 @@ def test_newton_is_quadratic(squares, build_problem):
     linear = problem._linear
     solve = linear.solve
 
-    def recorded(forces, macroscopic_forces, _tolerance, maximum_iterations):
+    def recorded(forces, macroscopic_forces, _tolerance, *rest):
         residuals.append(float(np.linalg.norm(forces)))
-        return solve(forces, macroscopic_forces, 1e-12, maximum_iterations)
+        return solve(forces, macroscopic_forces, 1e-12, *rest)
 
     linear.solve = recorded
     path = uniaxial_stress("y", -0.03, 1e-3, 6, dimension=2)
