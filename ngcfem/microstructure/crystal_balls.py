@@ -12,7 +12,7 @@ _DEPTH = 0.15
 _DEPTH_NM = 0.12
 _STEP_DEG = 0.5
 _POLE = np.array([0.0, 0.0, 1.0])
-_MEDIAL_STEPS = 4
+_MEDIAL_STEPS = 1.5
 _SPHERE = 1e-9
 
 
@@ -85,17 +85,18 @@ def crystal_balls(
 
 
 def _medial_balls(axes: FloatArray, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
-    steps = np.arange(-_MEDIAL_STEPS, _MEDIAL_STEPS + 1) / _MEDIAL_STEPS
+    number = int(np.ceil(_MEDIAL_STEPS * axes[2] / axes[0])) + 1
+    steps = np.arange(-number, number + 1) / number
     if abs(axes[1] - axes[0]) < abs(axes[2] - axes[1]):  # prolate: along the longest axis
         short, long = axes[0], axes[2]
         places = steps[:, None] * vectors[:, 2]
     else:  # oblate: in the plane of the two long ones
         short, long = axes[0], axes[2]
         rings = [np.zeros((1, 2))]
-        for ring in range(1, _MEDIAL_STEPS + 1):
+        for ring in range(1, number + 1):
             angle = 2.0 * np.pi * np.arange(5 * ring) / (5 * ring)
             circle = np.column_stack([np.cos(angle), np.sin(angle)])
-            rings.append(ring / _MEDIAL_STEPS * circle)
+            rings.append(ring / number * circle)
         places = np.concatenate(rings) @ vectors[:, 1:].T
     focal = long**2 - short**2
     # denser towards the ends, where the radius falls fastest

@@ -8,6 +8,7 @@ from ngcfem.microstructure.tessellation import stratified_lognormal
 from ngcfem.quantities import BoolArray, FloatArray
 
 _ANGLES = 4000
+_MANY = 4000
 
 
 def crystal_radii(statistics: CompositeStatistics, volume_nm3: float) -> FloatArray:
@@ -28,8 +29,7 @@ def crystal_radii(statistics: CompositeStatistics, volume_nm3: float) -> FloatAr
     Notes
     -----
     The number is the one whose mean diameter comes closest; all are then scaled alike to the volume
-    fraction, which moves the mean by less than 1 / (6 k). Samples are taken at the mid-quantiles
-    (k + 1/2) / n of their distribution.
+    fraction, which moves the mean by less than 1 / (6 k).
     """
     target = statistics.crystal_fraction * volume_nm3
     if target == 0.0:
@@ -45,8 +45,7 @@ def crystal_radii(statistics: CompositeStatistics, volume_nm3: float) -> FloatAr
 
 def _mean_volume_nm3(statistics: CompositeStatistics) -> float:
     if statistics.crystal_diameter_samples_nm:
-        samples = np.array(statistics.crystal_diameter_samples_nm)
-        return float((np.pi / 6.0 * samples**3).mean())
+        return float((4.0 / 3.0 * np.pi * stratified_radii(statistics, _MANY) ** 3).mean())
     radius, spread = 0.5 * statistics.crystal_diameter_nm, statistics.crystal_diameter_variation
     return 4.0 / 3.0 * np.pi * radius**3 * (1.0 + spread**2) ** 3
 
@@ -64,11 +63,11 @@ def stratified_radii(statistics: CompositeStatistics, number: int) -> FloatArray
     Returns
     -------
     ndarray, shape (number,)
-        Ascending radii in nm.
+        Ascending radii in nm; as many as there are samples are the samples themselves.
     """
     if statistics.crystal_diameter_samples_nm:
-        shares = (np.arange(number) + 0.5) / number
-        return 0.5 * np.quantile(np.array(statistics.crystal_diameter_samples_nm), shares)
+        samples, shares = statistics.crystal_diameter_samples_nm, (np.arange(number) + 0.5) / number
+        return 0.5 * np.quantile(np.array(samples), shares, method="hazen")
     radius, spread = 0.5 * statistics.crystal_diameter_nm, statistics.crystal_diameter_variation
     return stratified_lognormal(number, radius, spread)
 

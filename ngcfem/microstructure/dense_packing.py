@@ -18,6 +18,7 @@ _LOADS = (0.8, 0.6)
 _FEW = 3
 _WALL_LOSS = (1.4, 0.7)
 _CHANCE = 0.05
+_FULL = 0.8
 _ROUNDS = 3
 _REFUSALS = (2, 1)
 _HOPELESS = 0.25
@@ -52,7 +53,8 @@ def pack_densely(
     Notes
     -----
     1. From the largest on, every crystal is dealt to the grain that it leaves emptiest for its
-       capacity, the cube of the edge V^(1/3) less the loss at the walls.
+       capacity, the cube of the edge V^(1/3) less the loss at the walls; what would fill 0.8 of
+       it, more than any grain was found to take, waits for the end.
     2. Every grain is filled on its own; one that cannot hold what it was dealt gives up one of its
        two smallest crystals until it can.
     3. Crystals given up are tried in the emptiest grains. A grain that refused a load is not
@@ -61,9 +63,8 @@ def pack_densely(
        are filled anew. If more than a quarter of all is given up, it ends there.
     """
     quotas = _quotas(rooms, shapes, generator)
-    members = _dealt(rooms, shapes, generator)
+    members, left_over = _dealt(rooms, shapes, generator)
     fillings: list[GrainFilling] = []
-    left_over: list[int] = []
     for room, inside, quota in zip(rooms, members, quotas, strict=True):
         filling, given_up = _filled(room, inside, shapes, quota, generator)
         fillings.append(filling)
@@ -151,8 +152,9 @@ def _fits(room: Room, crystal: int, shapes: CrystalShapes) -> bool:
 
 def _dealt(
     rooms: list[Room], shapes: CrystalShapes, generator: np.random.Generator
-) -> list[list[int]]:
+) -> tuple[list[list[int]], list[int]]:
     members: list[list[int]] = [[] for _ in rooms]
+    left_over: list[int] = []
     capacities = _capacities(rooms, shapes, flats=True)
     held = np.zeros(len(rooms))
     for crystal in np.argsort(-shapes.loads_nm3, kind="stable").tolist():
@@ -168,9 +170,12 @@ def _dealt(
         density = (held + shapes.loads_nm3[crystal]) / capacities
         density *= np.exp(_CHANCE * generator.normal(size=len(rooms)))
         grain = int(np.argmin(np.where(possible, density, np.inf)))
+        if held[grain] + shapes.loads_nm3[crystal] > _FULL * capacities[grain] and members[grain]:
+            left_over.append(crystal)
+            continue
         members[grain].append(crystal)
         held[grain] += shapes.loads_nm3[crystal]
-    return members
+    return members, left_over
 
 
 def _flats(quota: int | None, crystals: int) -> tuple[int, int]:
