@@ -166,4 +166,4 @@ def _frame(axis: FloatArray) -> FloatArray:
     """Rotation matrix whose third column is a unit vector."""
     first = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
     first /= np.linalg.norm(first)
-    return np.column_stack([first, np.cross(axis, first), axis])
+    return np.asarray(np.column_stack([first, np.cross(axis, first), axis]), dtype=float)
