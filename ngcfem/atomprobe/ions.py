@@ -22,7 +22,24 @@ MAXIMUM_ATOMS = 60
 """Most atoms in one ion; more is taken for a slip of the file."""
 
 # Order in which non-metals stand in a formula (IUPAC Red Book 1970, rule 2.16); metals come first.
-_NON_METALS = ("B", "Si", "C", "Sb", "As", "P", "N", "H", "Te", "Se", "S", "I", "Br", "Cl", "O", "F")
+_NON_METALS = (
+    "B",
+    "Si",
+    "C",
+    "Sb",
+    "As",
+    "P",
+    "N",
+    "H",
+    "Te",
+    "Se",
+    "S",
+    "I",
+    "Br",
+    "Cl",
+    "O",
+    "F",
+)
 
 _FORMULA = re.compile(r"(?:[A-Z][a-z]?\d*)+")
 _FORMULA_PART = re.compile(r"([A-Z][a-z]?)(\d*)")
@@ -72,7 +89,9 @@ class Ion:
     @property
     def name(self) -> str:
         """The formula, followed by the label if there is one."""
-        formula = "".join(f"{element}{count if count > 1 else ''}" for element, count in self.elements)
+        formula = "".join(
+            f"{element}{count if count > 1 else ''}" for element, count in self.elements
+        )
         return " ".join(part for part in (formula, self.label) if part)
 
     @property

@@ -181,7 +181,9 @@ def range_warnings(path: Path, ranges: Sequence[MassRange]) -> list[Finding]:
     findings = []
     united = unite(ranges)
     if len(united) < len(ranges):
-        found = f"{len(ranges)} ranges, of which {len(ranges) - len(united)} repeat or overlap others"
+        found = (
+            f"{len(ranges)} ranges, of which {len(ranges) - len(united)} repeat or overlap others"
+        )
         allowed = "ranges of one ion that do not overlap"
         remedy = f"nothing need be done: counted as the {len(united)} ranges that they cover"
         findings.append(Finding(str(path), "ranges", found, allowed, remedy))
