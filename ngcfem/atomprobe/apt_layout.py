@@ -24,8 +24,8 @@ FILE_HEADER = struct.Struct("<4sii512sQQ")
 """Signature, size, version, name in UTF-16, time in 100 ns since 1601, number of ions."""
 
 SECTION_HEADER = struct.Struct("<4sii64siIIIii32sQQ")
-"""Signature, size, version, name, version of the section, relation to the ions, kind of record, kind
-of number, bits, bytes of a record, unit, number of records, bytes."""
+"""Signature, size, version, name, version of the section, relation to the ions, kind of record,
+kind of number, bits, bytes of a record, unit, number of records, bytes."""
 
 FILE_SIGNATURE = b"APT\0"
 SECTION_SIGNATURE = b"SEC\0"
@@ -117,9 +117,10 @@ def apt_layout(path: Path) -> IonLayout:
     Notes
     -----
     Little-endian. A header of 540 bytes is followed by sections, each with a header of 148 bytes
-    or more (its size stands in it; that of ``Position`` carries the bounding box) and its data. What
-    a header claims is held against the size of the file before anything is read: no claim makes
-    the reader allocate memory. Sections of other relations, such as lists of events, are skipped.
+    or more (its size stands in it; that of ``Position`` carries the bounding box) and its data.
+    What a header claims is held against the size of the file before anything is read: no claim
+    makes the reader allocate memory. Sections of other relations, such as lists of events, are
+    skipped.
     """
     size = path.stat().st_size
     with open(path, "rb") as stream:

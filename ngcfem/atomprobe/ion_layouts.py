@@ -101,10 +101,10 @@ def ato_layout(path: Path) -> IonLayout:
     Notes
     -----
     After its public descriptions, which contradict one another, and not tried on a file of an
-    instrument. Version 3: 8 bytes, then records of 14 floats, of which the first four are x, y, z in
-    angstrom and the mass-to-charge state ratio. Version 5: 5000 bytes, then records of 40 bytes that
-    begin with x and y as 16-bit integers in 0.01 nm, z as a float in angstrom and the mass-to-charge
-    state ratio as a float.
+    instrument. Version 3: 8 bytes, then records of 14 floats, of which the first four are x, y, z
+    in angstrom and the mass-to-charge state ratio. Version 5: 5000 bytes, then records of 40 bytes
+    that begin with x and y as 16-bit integers in 0.01 nm, z as a float in angstrom and the
+    mass-to-charge state ratio as a float.
     """
     with open(path, "rb") as stream:
         head = stream.read(8)

@@ -93,6 +93,7 @@ class IonFile:
             allowed = ", ".join(self.column_names)
             remedy = "ask for columns that the file holds"
             raise InputError([Finding(str(self.path), "columns", found, allowed, remedy)])
+        columns = [name for name in columns if name not in (POSITION, MASS_TO_CHARGE)]
         if self.layout is None:
             yield from table_chunks(self.path, columns, n_chunk)
         else:
@@ -152,7 +153,7 @@ def _layout_chunks(
                 first,
                 found.pop(POSITION),
                 found.pop(MASS_TO_CHARGE),
-                {name: found[name] for name in columns if name in found},
+                {name: found[name] for name in columns},
             )
             findings = value_findings(
                 path, chunk, lambda row, at, name: _place(layout, row, at, name)
@@ -208,7 +209,7 @@ def _place_column(
     first_component: int,
     scale: float,
 ) -> None:
-    n_components = {POSITION: 3}.get(name, values.shape[1])
+    n_components = 3 if name == POSITION else int(values.shape[1])
     if name in (POSITION, MASS_TO_CHARGE):
         target_type = np.dtype(np.float32)
     else:

@@ -4,6 +4,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,6 +56,7 @@ _OTHER_NAMES = {
 }
 _LONGEST_LINE = 4096
 _BYTES_A_LINE = 40
+_LARGEST_BLOCK = 1 << 23
 _MOST_FINDINGS = 50
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -166,12 +168,13 @@ def table_chunks(path: Path, columns: Sequence[str], n_chunk: int) -> Iterator[I
     with open(path, "rb") as stream:
         header = _Header.read(path, stream)
         number = header.line + 1
-        for block in _blocks(path, stream, max(n_chunk * _BYTES_A_LINE, _LONGEST_LINE), number):
+        n_bytes = min(max(n_chunk * _BYTES_A_LINE, _LONGEST_LINE), _LARGEST_BLOCK)
+        for block in _blocks(path, stream, n_bytes, number):
             lines, table, wrong = _parse_block(path, block, number, header)
             number += block.count(b"\n")
             if table is not None and not wrong:
                 chunk = _chunk_of(first, table, columns, header)
-                wrong = value_findings(path, chunk, lambda row, _at, _name: lines(row - first))
+                wrong = value_findings(path, chunk, partial(_line_of, lines, first))
                 first += len(table)
                 if not wrong and not n_wrong and len(table):
                     yield chunk
@@ -185,6 +188,10 @@ def table_chunks(path: Path, columns: Sequence[str], n_chunk: int) -> Iterator[I
         findings.append(Finding(str(path), "lines", "no ions", "one line an ion", remedy))
     if findings:
         raise InputError(findings)
+
+
+def _line_of(lines: Callable[[int], str], first: int, row: int, _at: int, _name: str) -> str:
+    return lines(row - first)
 
 
 def _blocks(path: Path, stream: BinaryIO, n_bytes: int, first_line: int) -> Iterator[bytes]:

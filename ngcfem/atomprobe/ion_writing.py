@@ -1,8 +1,6 @@
 """Writing atom probe data sets as .pos, .epos, .apt and tables of text."""
 
-import os
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -53,7 +51,7 @@ def write_pos(path: Path, chunks: Iterable[IonChunk]) -> int:
     Parameters
     ----------
     path : Path
-        File; replaced once all ions are written.
+        File; replaced if it exists.
     chunks : iterable of IonChunk
         The ions.
 
@@ -63,8 +61,7 @@ def write_pos(path: Path, chunks: Iterable[IonChunk]) -> int:
         Number of ions.
     """
     number = 0
-    with ExitStack() as stack:
-        stream = _replaced_file(stack, path)
+    with open(path, "wb") as stream:
         for chunk in chunks:
             records = np.empty((len(chunk), 4), ">f4")
             records[:, :3] = chunk.position_nm
@@ -80,7 +77,7 @@ def write_epos(path: Path, chunks: Iterable[IonChunk]) -> int:
     Parameters
     ----------
     path : Path
-        File; replaced once all ions are written.
+        File; replaced if it exists.
     chunks : iterable of IonChunk
         The ions; of times, voltages, detector and pulses, columns that are missing become zero,
         and one ion a pulse.
@@ -91,8 +88,7 @@ def write_epos(path: Path, chunks: Iterable[IonChunk]) -> int:
         Number of ions.
     """
     number = 0
-    with ExitStack() as stack:
-        stream = _replaced_file(stack, path)
+    with open(path, "wb") as stream:
         for chunk in chunks:
             records = np.zeros(len(chunk), np.dtype([("floats", ">f4", 9), ("integers", ">u4", 2)]))
             assert records.dtype.itemsize == EPOS_RECORD_BYTES
@@ -118,7 +114,7 @@ def write_table(path: Path, chunks: Iterable[IonChunk]) -> int:
     Parameters
     ----------
     path : Path
-        File; replaced once all ions are written.
+        File; replaced if it exists.
     chunks : iterable of IonChunk
         The ions, all with the columns of the first.
 
@@ -128,8 +124,7 @@ def write_table(path: Path, chunks: Iterable[IonChunk]) -> int:
         Number of ions. Numbers carry nine digits: read again, they are the same.
     """
     number = 0
-    with ExitStack() as stack:
-        stream = _replaced_file(stack, path)
+    with open(path, "wb") as stream:
         for chunk in chunks:
             names = [POSITION, MASS_TO_CHARGE, *chunk.columns]
             if not number:
@@ -148,7 +143,7 @@ def write_apt(path: Path, chunks: Iterable[IonChunk], n_ions: int) -> int:
     Parameters
     ----------
     path : Path
-        File; replaced once all ions are written.
+        File; replaced if it exists.
     chunks : iterable of IonChunk
         The ions, all with the columns of the first. Columns without a section of their own in the
         format, such as the pulse voltage, are left out.
@@ -168,11 +163,10 @@ def write_apt(path: Path, chunks: Iterable[IonChunk], n_ions: int) -> int:
     lowest, highest = np.full(3, np.inf), np.full(3, -np.inf)
     places: dict[str, int] = {}
     number = 0
-    with ExitStack() as stack:
-        stream = _replaced_file(stack, path)
+    with open(path, "wb") as stream:
         for chunk in chunks:
             if not places:
-                places = _write_headers(stream, path.name, chunk.columns, n_ions)
+                places = _write_headers(stream, chunk.columns, n_ions)
             columns = {
                 POSITION: chunk.position_nm,
                 MASS_TO_CHARGE: chunk.mass_to_charge_da,
@@ -197,13 +191,11 @@ def write_apt(path: Path, chunks: Iterable[IonChunk], n_ions: int) -> int:
 
 
 def _write_headers(
-    stream: BinaryIO, name: str, columns: Mapping[str, npt.NDArray[Any]], n_ions: int
+    stream: BinaryIO, columns: Mapping[str, npt.NDArray[Any]], n_ions: int
 ) -> dict[str, int]:
     """Write the headers of the file and of all sections, and say where their numbers begin."""
-    # The time is left at zero: equal data gives equal files.
-    stream.write(
-        FILE_HEADER.pack(FILE_SIGNATURE, FILE_HEADER.size, 2, _utf16(name, 512), 0, n_ions)
-    )
+    # Name and time are left empty: equal data gives equal files.
+    stream.write(FILE_HEADER.pack(FILE_SIGNATURE, FILE_HEADER.size, 2, _utf16("", 512), 0, n_ions))
     places: dict[str, int] = {}
     offset = FILE_HEADER.size
     for column, (section, unit, kind, dtype, components) in _SECTIONS.items():
@@ -241,17 +233,3 @@ def _write_headers(
 def _utf16(text: str, n_bytes: int) -> bytes:
     """Text in UTF-16 that ends with a zero, cut to what fits."""
     return text[: n_bytes // 2 - 1].encode("utf-16-le", errors="replace")[: n_bytes - 2]
-
-
-def _replaced_file(stack: ExitStack, path: Path) -> BinaryIO:
-    """Open a file that takes the place of another only if all of it could be written."""
-    partial = path.with_name(f".{path.name}.partial")
-
-    def finish(kind: object, _error: object, _trace: object) -> None:
-        if kind is None:
-            os.replace(partial, path)
-        else:
-            partial.unlink(missing_ok=True)
-
-    stack.push(finish)
-    return stack.enter_context(open(partial, "wb"))

@@ -329,7 +329,7 @@ def _unranged_findings(path: Path, ranged: RangedSpectrum, background: Backgroun
     shape = (n_blocks, per_block)
     counts = spectrum.counts[: n_blocks * per_block].reshape(shape).sum(axis=1).astype(float)
     free = ranged.unranged_bins()[: n_blocks * per_block].reshape(shape).all(axis=1)
-    edges = np.arange(n_blocks + 1) * _BLOCK_DA
+    edges = _BLOCK_DA * np.arange(n_blocks + 1, dtype=np.float64)
     level = background.expected(edges[:-1], edges[1:])
     baseline = _local_baseline(counts, free, level)
     excess = counts - baseline

@@ -121,8 +121,8 @@ def range_findings(path: Path, ranges: Sequence[MassRange]) -> list[Finding]:
     Notes
     -----
     In ascending order of their lower ends, a range overlaps one of another ion exactly if its lower
-    end lies below the highest upper end so far of any other ion. Two candidates suffice: the highest
-    of all, and the highest among other ions than that one's.
+    end lies below the highest upper end so far of any other ion. Two candidates suffice: the
+    highest of all, and the highest among other ions than that one's.
     """
     findings = []
     usable = []

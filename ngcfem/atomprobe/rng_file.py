@@ -40,9 +40,10 @@ def parse_rng(
 
     Notes
     -----
-    ``n_species n_ranges``; for each species its name and a line ``symbol red green blue``; a line of
-    dashes with the symbols; for each range ``. low high n1 n2 ...``. A second part of the same form
-    after ``--- polyatomic extension`` names and colours molecules whose ranges stand in the first.
+    ``n_species n_ranges``; for each species its name and a line ``symbol red green blue``; a line
+    of dashes with the symbols; for each range ``. low high n1 n2 ...``. A second part of the same
+    form after ``--- polyatomic extension`` names and colours molecules whose ranges stand in the
+    first.
     A species that is no formula of elements is kept as a label, with a warning.
     """
     numbered = [(number, line.strip()) for number, line in enumerate(lines, start=1)]

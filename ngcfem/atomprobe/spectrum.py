@@ -38,12 +38,12 @@ class MassSpectrum:
     @property
     def edges_da(self) -> FloatArray:
         """Ends of the bins in Da, one more than bins."""
-        return np.arange(len(self.counts) + 1) * self.bin_da
+        return self.bin_da * np.arange(len(self.counts) + 1, dtype=np.float64)
 
     @property
     def centres_da(self) -> FloatArray:
         """Middles of the bins in Da."""
-        return (np.arange(len(self.counts)) + 0.5) * self.bin_da
+        return self.bin_da * (np.arange(len(self.counts), dtype=np.float64) + 0.5)
 
     def bins(self, low_da: float, high_da: float) -> slice:
         """Find the bins whose middle lies in an interval.
@@ -234,11 +234,11 @@ def estimate_background(ranged: RangedSpectrum, lowest_da: float = 0.5) -> Backg
     -----
     Ions that are not correlated with a pulse arrive with the same density at all times of flight t.
     With m proportional to t^2 their density over m falls as 1/sqrt(m), and over sqrt(m) it is
-    constant: the level is the ratio of counts to widths in sqrt(m) of bins outside all ranges. Free
-    bins that hold peaks without ranges, or tails of peaks, lie above the level: blocks of bins whose
-    count is more than three standard deviations of a Poisson number above what the level gives are
-    left out, and the level is taken again, until no block is left out. What remains of tails raises
-    the level; it is an upper estimate where peaks stand closely.
+    constant: the level is the ratio of counts to widths in sqrt(m) of bins outside all ranges.
+    Free bins that hold peaks without ranges, or tails of peaks, lie above the level: blocks of bins
+    whose count is more than three standard deviations of a Poisson number above what the level
+    gives are left out, and the level is taken again, until the blocks stay the same. What remains
+    of tails raises the level; it is an upper estimate where peaks stand closely.
     """
     spectrum = ranged.spectrum
     free = ranged.unranged_bins()
