@@ -29,12 +29,13 @@ from ngcfem.case.values import (
     is_number,
     refuse,
 )
+from ngcfem.constitutive.law_files import names_law_file
 from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.quantities import Axis, Boundary, Kinematics, PlatenContact
 
 LARGEST_SEED = 2**63 - 1
 LARGEST_ENSEMBLE = 1000
-Law = Literal[
+BuiltInLaw = Literal[
     "elastic",
     "j2",
     "drucker-prager",
@@ -43,6 +44,13 @@ Law = Literal[
     "effective-temperature",
     "free-volume-relaxation",
 ]
+LAW_FILE_PATTERN = r"^.+\.py:[A-Za-z_]\w*$"
+Law = Annotated[
+    Annotated[BuiltInLaw, Tag("built-in")]
+    | Annotated[str, Tag("own"), Field(pattern=LAW_FILE_PATTERN)],
+    Discriminator(lambda value: "own" if names_law_file(value) else "built-in"),
+]
+"""A law that is built in, or ``file.py:ClassName`` of a user's own."""
 
 
 class StatisticsSection(Section):

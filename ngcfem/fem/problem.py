@@ -9,7 +9,7 @@ from mpi4py import MPI
 
 import numpy as np
 
-from ngcfem.constitutive.batch import LAWS
+from ngcfem.constitutive.batch import law_named
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
@@ -132,7 +132,7 @@ class PeriodicProblem:
         groups = field_groups(
             names,
             materials,
-            {name: law.nonlocal_variable for name, law in LAWS.items()},
+            {each.law: law_named(each.law).nonlocal_variable for each in materials.values()},
             self.options.nonlocal_field == "per-phase",
         )
         if (groups < 0).all():

@@ -13,6 +13,7 @@ from ngcfem.case.build import (
     build_solver_options,
 )
 from ngcfem.case.schema import Case, load_case
+from ngcfem.constitutive.law_files import law_file
 from ngcfem.errors import InterruptedRunError, NgcfemError, NotConvergedError, raise_together
 from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
 from ngcfem.results.provenance import collect_provenance
@@ -206,6 +207,7 @@ def write_provenance(case: Case, run: RunDirectory, ranks: int) -> None:
         "voxels": case.voxels_path,
         "pillar_data": case.compare_path,
     }
+    files |= {f"law of {phase.name}": law_file(phase.law) for phase in case.phases}
     inputs = {role: path for role, path in files.items() if path is not None}
     seeds = {} if case.seed is None else {"microstructure": case.seed}
     run.write_json("provenance.json", collect_provenance(None, inputs, seeds, ranks))
