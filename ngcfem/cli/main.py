@@ -270,11 +270,7 @@ def _point(
     Along the load of a case; or through the standard tests: tension, compression, simple shear,
     unloading, jumps of the rate, each as a table, and all in one figure.
 
-    \b
-    Examples:
-      ngcfem point cases/demo.toml --phase interface --out interface.csv
-      ngcfem point cases/demo.toml --phase grain --tests
-      ngcfem point --material cases/materials/fe90sc10_grain_set_a.toml
+    Example: ngcfem point cases/demo.toml --phase grain --tests
     """
     from ngcfem.case.schema import load_case
     from ngcfem.workflow.stages import material_tests_stage, phase_tests_stage, point_stage

@@ -137,7 +137,7 @@ def law_from_file(law: str) -> Any:
     path = Path(match["file"])
     if not path.is_file():
         raise LawFileError(f"{path}: no such file", _SHAPE, "check the path")
-    defined = getattr(_module(path), match["law"], None)
+    defined: Any = getattr(_module(path), match["law"], None)
     classes = getattr(defined, "__mro__", ())
     # Compared by name: importing the base class here would load JAX for every case file.
     if _BASE not in [(each.__module__, each.__name__) for each in classes]:
@@ -146,11 +146,7 @@ def law_from_file(law: str) -> Any:
             "a class derived from ngcfem.constitutive.own_law.OwnLaw",
             "check the name of the class and its base",
         )
-    try:
-        made = defined()
-        problems = [*_wrong_parameters(made.parameters), *made.problems()]
-    except Exception as error:
-        problems = [_in_words(error)]
+    made, problems = _made(defined)
     if problems:
         raise LawFileError(
             f"{match['law']} in {path}: " + "; ".join(problems),
@@ -158,6 +154,16 @@ def law_from_file(law: str) -> Any:
             "correct the file",
         )
     return made
+
+
+def _made(defined: Any) -> tuple[Any, list[str]]:
+    """An object of the class, and what is wrong with it; the author's code may raise anything."""
+    made = None
+    try:
+        made = defined()
+        return made, [*_wrong_parameters(made.parameters), *made.problems()]
+    except Exception as error:
+        return made, [_in_words(error)]
 
 
 def _module(path: Path) -> ModuleType:

@@ -14,6 +14,7 @@ from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.condensation import condense_tangent
+from ngcfem.fem.ellipticity import EllipticityMonitor, EllipticityState
 from ngcfem.fem.linear_solver import BorderedSolver, FieldBlock
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
@@ -92,6 +93,7 @@ class PeriodicProblem:
         self.options = options or SolverOptions()
         self.kinematics: Kinematics = kinematics
         self.volume = volume
+        self._materials = dict(materials)
         self._spent: dict[str, float] = dict.fromkeys(
             ("constitutive", "assembly", "preconditioner"), 0.0
         )
@@ -478,6 +480,40 @@ class PeriodicProblem:
             self._point_deformation_gradient,
             self._point_stress,
             self._points.equivalent_plastic_strain(),
+            self._field_at_points(),
+        )
+
+    def ellipticity_monitor(self) -> EllipticityMonitor:
+        """Make what looks for the loss of ellipticity in this problem; collective.
+
+        Returns
+        -------
+        EllipticityMonitor
+            For `look_for_loss_of_ellipticity`.
+        """
+        return EllipticityMonitor(self.volume, self._points, self._materials, self.kinematics)
+
+    def look_for_loss_of_ellipticity(
+        self, monitor: EllipticityMonitor, axis: FloatArray
+    ) -> EllipticityState | None:
+        """Look at the step that was handed out last, before the next one is made; collective.
+
+        Parameters
+        ----------
+        monitor : EllipticityMonitor
+            From `ellipticity_monitor`.
+        axis : ndarray, shape (3,)
+            Direction of the load.
+
+        Returns
+        -------
+        EllipticityState or None
+            None if nothing has flowed in the step.
+        """
+        return monitor.look(
+            self._point_deformation_gradient,
+            self._time_increment_s,
+            axis,
             self._field_at_points(),
         )
 

@@ -104,8 +104,8 @@ def run_point_tests(
         rows: list[Increment] = []
         failure = ""
         try:
-            for row in drive_point(material, path, kinematics, viscosity_gpa_s=viscosity_gpa_s):
-                rows.append(row)
+            # extend keeps the states that came before an error
+            rows.extend(drive_point(material, path, kinematics, viscosity_gpa_s=viscosity_gpa_s))
         except NotConvergedError as error:
             failure = str(error)
         return PointTestResult(
@@ -155,7 +155,7 @@ def _simple_shear(largest_strain: float, rate_per_s: float, increments: int) -> 
 def _rate_jumps(largest_strain: float, rate_per_s: float, increments: int) -> LoadPath:
     """Compression in equal parts, each at its own rate."""
     parts = len(RATE_FACTORS)
-    ends = -largest_strain * (np.arange(parts) + 1.0) / parts
+    ends = [-largest_strain * (part + 1) / parts for part in range(parts)]
     segments: Sequence[LoadSegment] = uniaxial_stress(
         _AXIS, ends, rate_per_s, max(1, increments // parts)
     ).segments

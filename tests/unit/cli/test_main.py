@@ -136,7 +136,7 @@ def test_point_takes_a_case_with_a_phase_or_a_parameter_file(tmp_path):
 
 def test_point_draws_the_law_of_a_parameter_file(tmp_path):
     material = str(CASES / "materials" / "fe90sc10_grain_set_a.toml")
-    code, text, messages = invoke(
+    code, _, messages = invoke(
         "point", "--material", material, "--out", str(tmp_path / "tests"), "--strain", "0.02"
     )
     assert code == 0, messages
