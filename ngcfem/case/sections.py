@@ -436,6 +436,11 @@ class OutputSection(Section):
         default=10.0, ge=0.0, description="Checkpoint after so many minutes; 0: by count only."
     )
     figures: bool = Field(default=True, description="Whether figures and pictures are drawn.")
+    localization: bool = Field(
+        default=True,
+        description="Whether a run of a softening material looks for the loss of ellipticity, "
+        "bands and serrations.",
+    )
 
 
 class CompareSection(Section):

@@ -20,6 +20,7 @@ from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
 from ngcfem.fem.newton import EquilibriumState, NewtonSolver
 from ngcfem.fem.periodic import RepresentativeVolume
+from ngcfem.fem.plastic_field import PlasticField, gather_plastic_field
 from ngcfem.fem.predictor import affine_guess, secant_guess
 from ngcfem.fem.regularization import COUPLING_COLUMNS, NonlocalField, field_groups
 from ngcfem.fem.restart import gather_cells
@@ -99,6 +100,7 @@ class PeriodicProblem:
         )
         self._comm = volume.comm
         self._platens = platens if boundary == "platens" else None
+        self._periodic = boundary == "periodic"
         self._space = FluctuationSpace(volume, boundary, platens)
         self._points = MaterialPoints(
             volume, self._space.element.number_of_points, materials, kinematics
@@ -481,6 +483,18 @@ class PeriodicProblem:
             self._point_stress,
             self._points.equivalent_plastic_strain(),
             self._field_at_points(),
+        )
+
+    def plastic_field(self) -> PlasticField | None:
+        """Plastic strain by cell of the committed state; collective.
+
+        Returns
+        -------
+        PlasticField or None
+            On rank 0; None elsewhere.
+        """
+        return gather_plastic_field(
+            self.volume, self.snapshot(), self._deformation_gradient, self._periodic
         )
 
     def ellipticity_monitor(self) -> EllipticityMonitor:

@@ -299,11 +299,12 @@ def _solve(
         build_platens(case),
     )
     checkpoint = comm.bcast(checkpoint, root=0)
-    keep_rows, earlier_cpu_s = 0, 0.0
+    keep_rows, earlier_cpu_s, localization = 0, 0.0, None
     if checkpoint is not None:
         problem.restore(checkpoint.arrays, checkpoint.metadata["problem"])
         keep_rows = int(checkpoint.metadata["rows"])
         earlier_cpu_s = float(checkpoint.metadata["cpu_s"])
+        localization = checkpoint.metadata.get("localization")
     recorder = Recorder(
         case,
         run,
@@ -312,6 +313,7 @@ def _solve(
         _constants(case, prepared, problem, comm.size),
         earlier_cpu_s,
         spent_before_s,
+        localization,
     )
     total = load_path.increments
     try:
