@@ -107,6 +107,7 @@ def test_bands_serrations_and_their_picture_are_in_summary_and_report(serial):
     assert share["localization"] > 0.0
 
 
+@pytest.mark.slow
 def test_two_ranks_say_the_same(serial, tmp_path):
     one, two = localization(serial), localization(run(tmp_path, "parallel", 2))
     first, second = one["ellipticity"]["first_loss"], two["ellipticity"]["first_loss"]
@@ -121,6 +122,7 @@ def test_two_ranks_say_the_same(serial, tmp_path):
         assert abs(one["bands"][name] - two["bands"][name]) < 1e-5
 
 
+@pytest.mark.slow
 def test_the_key_turns_it_off(tmp_path):
     directory = run(
         tmp_path, "off", change=("fields_every = 0", "fields_every = 0\nlocalization = false")

@@ -21,8 +21,8 @@ def tangent(friction, dilatancy, modulus):
     s = np.diag([1.0, -1.0, 0.0])
     Q = s / 2.0 + friction / 3.0 * eye
     P = s / 2.0 + dilatancy / 3.0 * eye
-    CP, QC = np.einsum("ijkl,kl->ij", C, P), np.einsum("ij,ijkl->kl", Q, C)
-    L = C - np.einsum("ij,kl->ijkl", CP, QC) / (modulus + np.sum(QC * P))
+    flow, normal = np.einsum("ijkl,kl->ij", C, P), np.einsum("ij,ijkl->kl", Q, C)
+    L = C - np.einsum("ij,kl->ijkl", flow, normal) / (modulus + np.sum(normal * P))
     return L.reshape(1, 81)
 
 
