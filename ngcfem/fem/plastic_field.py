@@ -66,7 +66,7 @@ def gather_plastic_field(
         volume,
         {
             "positions": corners.mean(axis=1),
-            "strain": np.asarray(snapshot.cell_data["equivalent_plastic_strain [-]"]),
+            "strain": snapshot.cell_data["equivalent_plastic_strain [-]"].astype(np.float64),
             "volume": size,
         },
     )

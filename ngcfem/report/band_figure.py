@@ -133,7 +133,8 @@ def _draw_band(axes: Axes, band: Mapping[str, Any], across: FloatArray, up: Floa
         axes.plot(*np.transpose(ends), color=MEASURED, linewidth=1.2)
     turn = math.degrees(math.atan2(along[1], along[0]))
     axes.text(
-        *centre,
+        float(centre[0]),
+        float(centre[1]),
         f"{band['width_nm']:.2g} nm, {band['angle_deg']:.0f} deg",
         color="white",
         fontsize=8.5,
