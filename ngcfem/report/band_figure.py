@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SHOWN = 6
 _PIXELS = 300
 # A place farther from every centre than this many cell sizes lies outside the body.
-_REACH = 1.2
+_REACH = 1.5
 
 
 def draw_bands(
@@ -52,7 +52,7 @@ def draw_bands(
     image, extent = _slice(positions_nm, strain, across, up, size)
     width, height = extent[1] - extent[0], extent[3] - extent[2]
     with styled():
-        figure = new_figure(min(9.0, 1.8 + 4.6 * width / height), 5.2)
+        figure = new_figure(min(9.6, 2.6 + 4.4 * width / height), 5.2)
         axes = figure.subplots()
         top = float(np.quantile(strain, 0.99)) or 1.0
         drawn = axes.imshow(
@@ -136,7 +136,8 @@ def _draw_band(axes: Axes, band: Mapping[str, Any], across: FloatArray, up: Floa
         float(centre[0]),
         float(centre[1]),
         f"{band['width_nm']:.2g} nm, {band['angle_deg']:.0f} deg",
-        color="white",
+        color=MEASURED,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
         fontsize=8.5,
         ha="center",
         va="center",
