@@ -98,7 +98,10 @@ def test_a_length_makes_two_meshes_agree(tmp_path):
     coarse, fine = (document["resolutions"][name] for name in ("coarse", "fine"))
     assert fine["n_cells"] == 4 * coarse["n_cells"]
     assert fine["mean_element_size_nm"] == pytest.approx(0.5 * coarse["mean_element_size_nm"])
-    assert document["verdict"] == {"curve": True, "dissipation": True, "band_width": True}
+    # Elements of 1.4 lengths are too coarse for the width, not for the curve.
+    assert document["verdict"]["curve"] is True
+    assert document["verdict"]["dissipation"] is True
+    assert "the elements of strip are" in output
     # One band along y. Its strain follows cos(x / l) + cos(pi / 4) over 1.5 pi lengths (weight 2),
     # of which the part above twice the mean is found.
     profile = np.cos(np.linspace(0.0, 0.75 * np.pi, 2001)) + math.sqrt(0.5)
@@ -126,7 +129,7 @@ def test_a_length_makes_two_meshes_agree(tmp_path):
     before = (study / "objectivity.json").read_text()
     assert "report: " in invoke("report", study)
     assert (study / "objectivity.json").read_text() == before
-    assert "the two meshes agree" in (study / "report.html").read_text()
+    assert "differs" in (study / "report.html").read_text()
     assert (study / "figures" / "objectivity.png").stat().st_size > 1000
 
 
