@@ -117,4 +117,6 @@ def _read_piece(path: Path, name: str) -> tuple[FloatArray, FloatArray]:
     cells = cells.reshape(grid.GetNumberOfCells(), -1)
     corners = {3: 3, 6: 3, 4: 4, 10: 4}[cells.shape[1]]
     points = vtk_to_numpy(grid.GetPoints().GetData())
-    return points[cells[:, :corners]], np.array(vtk_to_numpy(array), dtype=float)
+    return np.array(points[cells[:, :corners]], dtype=float), np.array(
+        vtk_to_numpy(array), dtype=float
+    )
