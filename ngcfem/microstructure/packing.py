@@ -90,7 +90,8 @@ def _packed_densely(
     rooms = [room_of(cell, request.inset_nm, request.gap_nm, request.margin_nm) for cell in cells]
     fillings, left_over = pack_densely(rooms, shapes, generator)
     if left_over:
-        raise _too_many(request, left_over, sum(cell.volume_nm3 for cell in cells))
+        volume = sum(cell.volume_nm3 for cell in cells)
+        raise _too_many(request, asked_gap_nm, left_over, volume)
     fillings = adjust_spacing(rooms, fillings, shapes)
     try:
         return tuple(
@@ -115,14 +116,16 @@ class _TooNearError(RefusedError):
         self.missing_nm = missing_nm
 
 
-def _too_many(request: PackingRequest, left_over: list[int], volume_nm3: float) -> RefusedError:
+def _too_many(
+    request: PackingRequest, asked_gap_nm: float, left_over: list[int], volume_nm3: float
+) -> RefusedError:
     lost = float((4.0 / 3.0 * np.pi * request.radii_nm[left_over] ** 3).sum())
     asked, reached = request.volume_nm3 / volume_nm3, (request.volume_nm3 - lost) / volume_nm3
     touching = "" if request.contact_share is None else ", the share on the network"
     return RefusedError(
         f"{len(request.radii_nm)} crystals that take up {asked:.3f} of the cell do not all fit: "
         f"this seed reached {reached:.3f}, without {len(left_over)} of them, at gaps of "
-        f"{request.gap_nm:g} nm and with caps on {request.capped.sum()}. Lower the crystal "
+        f"{asked_gap_nm:g} nm and with caps on {request.capped.sum()}. Lower the crystal "
         f"fraction to that, the gap (crystal_gap_nm), the caps{touching} or the thickness of the "
         "network, or use larger or more grains, or another seed."
     )
