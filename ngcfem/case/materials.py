@@ -12,9 +12,10 @@ from ngcfem.case.findings import findings_of, validate_part
 from ngcfem.case.sections import MaterialFile, PhaseSection
 from ngcfem.case.suggestions import suggest_key
 from ngcfem.case.toml_text import decode_text, parse_toml, read_bytes
-from ngcfem.case.values import Value
-from ngcfem.constitutive.parameters import LAW_PARAMETERS, check_parameters
+from ngcfem.case.values import Fibre, Value
+from ngcfem.constitutive.parameters import LATTICE_LAWS, LAW_PARAMETERS, check_parameters
 from ngcfem.errors import Finding, InputError
+from ngcfem.microstructure.orientation import FibreOrientation, OrientationRequest
 
 MATERIALS_FOLDER = "materials"
 DEFAULT_REFERENCE = "default of the law"
@@ -36,6 +37,10 @@ class CasePhase:
         References of the parameter file; empty for inline parameters.
     source : Path or None
         The parameter file.
+    orientation : "random", tuple of float, FibreOrientation or None
+        Lattice of the crystals; None for a law without one.
+    by_grain : bool
+        Whether each grain number is a crystal.
     """
 
     name: str
@@ -43,10 +48,12 @@ class CasePhase:
     values: Mapping[str, Value]
     references: tuple[str, ...] = ()
     source: Path | None = None
+    orientation: OrientationRequest | None = None
+    by_grain: bool = False
 
     @property
-    def parameters(self) -> dict[str, float]:
-        """The bare numbers."""
+    def parameters(self) -> dict[str, float | str]:
+        """The bare numbers, and words where a parameter takes one."""
         return {name: value.value for name, value in self.values.items()}
 
 
@@ -114,6 +121,7 @@ def resolve_phase(
         The phase if its parameters are sound, and everything that is wrong with them.
     """
     key = f"phase[{index}].parameters"
+    case_file = file
     values: Mapping[str, Any]
     references: tuple[str, ...] = ()
     source: Path | None = None
@@ -158,7 +166,55 @@ def resolve_phase(
         name: Value(value=v.value, provenance=v.provenance, reference=v.reference)
         for name, v in values.items()
     }
-    return CasePhase(section.name, section.law, given | defaults, references, source), []
+    findings = _check_orientation(section, index, case_file)
+    if findings:
+        return None, findings
+    return CasePhase(
+        section.name,
+        section.law,
+        given | defaults,
+        references,
+        source,
+        _orientation_request(section),
+        section.crystals == "grains",
+    ), []
+
+
+def _orientation_request(section: PhaseSection) -> OrientationRequest | None:
+    asked = section.orientation
+    if isinstance(asked, Fibre):
+        return FibreOrientation(asked.axis, asked.crystal_direction, asked.spread_deg)
+    return asked
+
+
+def _check_orientation(section: PhaseSection, index: int, file: str) -> list[Finding]:
+    key = f"phase[{index}]."
+    if section.law in LATTICE_LAWS:
+        if section.orientation is not None:
+            return []
+        return [
+            Finding(
+                file,
+                key + "orientation",
+                "nothing: the key is missing",
+                f'the lattice of the crystals for the law {section.law}: "random", Euler angles, '
+                "or a fibre",
+                'add orientation = "random" below the law, or orientation = [0.0, 0.0, 0.0]',
+            )
+        ]
+    given = [
+        name for name in ("orientation", "crystals") if getattr(section, name, None) is not None
+    ]
+    return [
+        Finding(
+            file,
+            key + name,
+            f"a key that the law {section.law} does not use",
+            "a lattice only for the laws " + ", ".join(LATTICE_LAWS),
+            "delete the line, or choose one of these laws",
+        )
+        for name in given
+    ]
 
 
 def check_parameter_names(
@@ -192,7 +248,7 @@ def check_parameter_names(
     ]
 
 
-def _check(law: str, values: Mapping[str, float], file: str, key: str) -> list[Finding]:
+def _check(law: str, values: Mapping[str, float | str], file: str, key: str) -> list[Finding]:
     known = [spec.name for spec in LAW_PARAMETERS[law]]
     findings = []
     for name, found, allowed, remedy in check_parameters(law, values):

@@ -23,7 +23,7 @@ class Material:
         Name of the phase, as in the mesh.
     law : str
         Name of the law, a key of `ngcfem.constitutive.parameters.LAW_PARAMETERS`.
-    parameters : mapping of str to float
+    parameters : mapping of str to float or str
         Parameters as given; those left out take their default.
 
     Raises
@@ -34,7 +34,7 @@ class Material:
 
     phase: str
     law: str
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, float | str]
 
     def __post_init__(self) -> None:
         """Refuse wrong parameters at once, with everything that is wrong."""

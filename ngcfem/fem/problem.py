@@ -63,6 +63,8 @@ class PeriodicProblem:
         Tolerances and step control.
     platens : Platens or None
         The plates, for that boundary condition.
+    orientation : ndarray, shape (cells of the whole mesh, 4), or None
+        Unit quaternions from lattice to specimen coordinates, read for laws of crystals.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class PeriodicProblem:
         boundary: Boundary = "periodic",
         options: SolverOptions | None = None,
         platens: Platens | None = None,
+        orientation: FloatArray | None = None,
     ) -> None:
         missing = [name for name in volume.source.phase_names if name not in materials]
         if missing:
@@ -99,7 +102,7 @@ class PeriodicProblem:
         self._platens = platens if boundary == "platens" else None
         self._space = FluctuationSpace(volume, boundary, platens)
         self._points = MaterialPoints(
-            volume, self._space.element.number_of_points, materials, kinematics
+            volume, self._space.element.number_of_points, materials, kinematics, orientation
         )
         self._nonlocal = self._make_field(materials)
         self._coupling = np.zeros(
@@ -479,6 +482,7 @@ class PeriodicProblem:
             self._point_stress,
             self._points.equivalent_plastic_strain(),
             self._field_at_points(),
+            self._points.lattice_orientation(self._point_deformation_gradient),
         )
 
     def _field_at_points(self) -> FloatArray | None:

@@ -10,6 +10,7 @@ from ngcfem.case.build import (
     build_cell,
     build_load_path,
     build_materials,
+    build_point_orientation,
     build_solver_options,
     build_statistics,
 )
@@ -367,6 +368,7 @@ def point_stage(case: Case, phase: str, out: Path | None = None) -> str:
             build_load_path(case),
             case.load.kinematics,
             viscosity_gpa_s=options.viscosity_gpa_s,
+            orientation=build_point_orientation(case, phase),
         )
     )
     path = out or Path(f"{case.name}-{phase}.csv")
