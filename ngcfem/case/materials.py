@@ -158,7 +158,9 @@ def resolve_phase(
     if findings:
         return None, findings
     defaults = {
-        spec.name: Value(value=spec.default, provenance="assumed", reference=DEFAULT_REFERENCE)
+        spec.name: Value.model_validate(
+            {"value": spec.default, "provenance": "assumed", "reference": DEFAULT_REFERENCE}
+        )
         for spec in LAW_PARAMETERS[section.law]
         if spec.default is not None and spec.name not in values
     }

@@ -192,7 +192,7 @@ class CrystalPlasticity(LatticeLaw):
         local = _Local(trial_strain, initial + gain, reference[:, None], parameters)
         stress, status = _solve(local, internal_variables[_STRESS_PLACE], finite)
         slips = _slips(stress, local, finite)[0]
-        flow = _SCHMID.T @ slips
+        flow = _flow(slips)
         hardening = _hardening(initial + gain, jnp.abs(slips), initial, parameters)
         equivalent = jnp.sqrt(2.0 / 3.0 * jnp.sum(mandel_of(rows_of(flow)) ** 2, axis=0))
         internal = jnp.concatenate(
@@ -238,10 +238,15 @@ def _mandel_stress(stress: Scalar, parameters: CrystalParameters, finite: bool) 
 def _slips(stress: Scalar, local: _Local, finite: bool) -> tuple[Scalar, Scalar]:
     """Slips of the step (24, n), and ratios of resolved stress to resistance."""
     driving = _mandel_stress(stress, local.parameters, finite)
-    ratio = (_SCHMID @ driving) / local.resistance
+    ratio = (jnp.asarray(_SCHMID) @ driving) / local.resistance
     exponent = jnp.log(jnp.maximum(jnp.abs(ratio), _TINY)) / local.parameters.rate_sensitivity
     rate = jnp.exp(jnp.minimum(exponent, _LARGEST_EXPONENT))
     return local.reference_slip * jnp.sign(ratio) * rate, ratio
+
+
+def _flow(slips: Scalar) -> Scalar:
+    """Increment (9, n) of the plastic displacement gradient."""
+    return jnp.asarray(_SCHMID.T) @ slips
 
 
 def _elastic_strain(flow: Scalar, trial_strain: Scalar, finite: bool) -> Scalar:
@@ -255,7 +260,7 @@ def _elastic_strain(flow: Scalar, trial_strain: Scalar, finite: bool) -> Scalar:
 
 def _residual(stress: Scalar, local: _Local, finite: bool) -> Scalar:
     """Elastic strain of the stress less that left by its slips."""
-    flow = _SCHMID.T @ _slips(stress, local, finite)[0]
+    flow = _flow(_slips(stress, local, finite)[0])
     return cubic_strain(stress, local.parameters) - _elastic_strain(
         flow, local.trial_strain, finite
     )
@@ -281,7 +286,7 @@ def _linearized(stress: Scalar, local: _Local, finite: bool) -> tuple[Scalar, Sc
     viscous = (_SCHMID_SQUARE @ slope).reshape(9, 9, number)
     viscous, driving = lax.optimization_barrier((viscous, driving))
     flow_slope = jnp.sum(viscous[None] * driving[:, None], axis=2)
-    flow, flow_slope = lax.optimization_barrier((_SCHMID.T @ slips, flow_slope))
+    flow, flow_slope = lax.optimization_barrier((_flow(slips), flow_slope))
     left, linear = jax.linearize(lambda x: _elastic_strain(x, local.trial_strain, finite), flow)
     by_stress = jax.vmap(linear)(flow_slope)
     elastic = jax.vmap(lambda seed: cubic_strain(seed, local.parameters))(seeds)
@@ -304,7 +309,7 @@ def _solve(live: _Local, last: Scalar, finite: bool) -> tuple[Scalar, Scalar]:
 
     def confined(stress: Scalar) -> Scalar:
         driving = _mandel_stress(stress, local.parameters, finite)
-        ratio = jnp.abs(_SCHMID @ driving) / local.resistance
+        ratio = jnp.abs(jnp.asarray(_SCHMID) @ driving) / local.resistance
         largest = jnp.max(jnp.where(local.reference_slip > 0.0, ratio, 0.0), axis=0)
         return stress * jnp.minimum(1.0, bound / jnp.maximum(largest, _TINY))
 

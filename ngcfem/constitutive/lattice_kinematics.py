@@ -104,7 +104,7 @@ def deformed_lattice(
     ndarray, shape (n, 3, 3)
         Rotation of the polar decomposition of F_e = F Q F_p^-1; Q in small strain.
     """
-    rows = np.array(rotation_of(state[:, :4].T))
+    rows = np.array(rotation_of(jnp.asarray(state[:, :4].T)))
     rotation = np.moveaxis(rows, 2, 0)
     if kinematics == "small":
         return rotation

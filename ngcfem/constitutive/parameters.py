@@ -342,7 +342,7 @@ def _cross_conditions(law: str, values: Mapping[str, float | str]) -> list[Param
 
 
 def _hardening_conditions(
-    resolved: Mapping[str, float], given: Mapping[str, float]
+    resolved: Mapping[str, float], given: Mapping[str, float | str]
 ) -> list[ParameterFinding]:
     findings: list[ParameterFinding] = []
     for amount, scale in (

@@ -71,18 +71,12 @@ def crystal_bodies(mesh: PeriodicMesh, phase: str, by_grain: bool = False) -> Cr
     volume /= 2.0 if mesh.dimension == 2 else 6.0
     total = np.bincount(label, volume)
     fraction = points.mean(axis=1) @ np.linalg.inv(mesh.lattice)
-    turns = np.exp(2j * np.pi * fraction)
-    mean = np.stack(
-        [
-            np.bincount(label, volume * turns[:, k].real)
-            + 1j * np.bincount(label, volume * turns[:, k].imag)
-            for k in range(mesh.dimension)
-        ],
-        axis=1,
-    )
+    angle = 2.0 * np.pi * fraction.T
+    cosine = np.stack([np.bincount(label, volume * np.cos(row)) for row in angle], axis=1)
+    sine = np.stack([np.bincount(label, volume * np.sin(row)) for row in angle], axis=1)
     # What spans the cell has no centroid along that direction; its angle would be rounding.
-    weak = np.abs(mean) < 1e-6 * total[:, None]
-    place = np.where(weak, 0.0, np.angle(mean) / (2.0 * np.pi) % 1.0)
+    weak = np.hypot(cosine, sine) < 1e-6 * total[:, None]
+    place = np.where(weak, 0.0, np.arctan2(sine, cosine) / (2.0 * np.pi) % 1.0)
     order = np.arange(len(total))
     if not by_grain:
         keys = np.round(place, 6)
