@@ -2,16 +2,13 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ngcfem.case.build import (
     allows_missed_targets,
     build_cell,
-    build_load_path,
-    build_materials,
-    build_point_orientation,
-    build_solver_options,
     build_statistics,
 )
 from ngcfem.case.schema import Case, load_case
@@ -21,13 +18,20 @@ from ngcfem.results.atomic import (
     write_json_atomically,
     write_text_atomically,
 )
-from ngcfem.results.history import History, write_curve
 from ngcfem.results.run import RunDirectory, default_run_directory
 from ngcfem.workflow.ensemble import make_realizations, resume_ensemble, run_ensemble
 from ngcfem.workflow.evaluation import compare_stage, report_stage
+from ngcfem.workflow.material_point import (
+    material_tests_stage,
+    phase_tests_stage,
+    point_stage,
+)
 from ngcfem.workflow.problem_size import estimate_cost, size_of_mesh
 from ngcfem.workflow.run import resume_run, run_case
 from ngcfem.workflow.watching import Watcher
+
+if TYPE_CHECKING:
+    from ngcfem.report.cell_ensemble_page import MeasuredCell
 
 __all__ = [
     "compare_stage",
@@ -35,6 +39,8 @@ __all__ = [
     "generate_cells_stage",
     "generate_mesh_stage",
     "generate_meshes_stage",
+    "material_tests_stage",
+    "phase_tests_stage",
     "point_stage",
     "report_stage",
     "resume_stage",
@@ -48,6 +54,7 @@ def run_stage(
     directory: Path | None = None,
     resume: bool = False,
     watcher: Watcher | None = None,
+    objectivity: bool = False,
 ) -> Path:
     """Run a case, or all its realizations, to curve and report; collective.
 
@@ -61,6 +68,8 @@ def run_stage(
         Whether an unfinished run of the same case in that directory goes on.
     watcher : Watcher or None
         Who is told of the progress.
+    objectivity : bool
+        Whether the case is run on two meshes instead, and the difference stated.
 
     Returns
     -------
@@ -70,8 +79,12 @@ def run_stage(
     Raises
     ------
     NgcfemError
-        As `run_case` and `run_ensemble` say.
+        As `run_case`, `run_ensemble` and `run_objectivity` say.
     """
+    if objectivity:
+        from ngcfem.workflow.objectivity import run_objectivity
+
+        return run_objectivity(case, directory, resume, watcher)
     run = run_case if case.n_realizations == 1 else run_ensemble
     return run(case, directory, resume, watcher)
 
@@ -104,7 +117,25 @@ def generate_cells_stage(
         As `generate_cell_stage` says; of an ensemble, after all were tried.
     """
     path = directory or _stage_directory(case, "cell")
-    return make_realizations(case, path, generate_cell_stage, watcher or Watcher())
+    if case.n_realizations == 1:
+        return generate_cell_stage(case, path)
+    measured: list[MeasuredCell] = []
+
+    def make(single: Case, place: Path) -> str:
+        told, cell = _make_cell(single, place)
+        measured.append(cell)
+        return told
+
+    watcher = watcher or Watcher()
+    try:
+        return make_realizations(case, path, make, watcher)
+    finally:
+        # a realization that was refused leaves the others to be looked at
+        if len(measured) > 1:
+            from ngcfem.report.cell_ensemble_page import write_cell_ensemble_page
+
+            page = write_cell_ensemble_page(path, f"Cells of {case.name}", measured)
+            watcher.message(f"look at all of them together: {page}")
 
 
 def generate_meshes_stage(
@@ -144,7 +175,7 @@ def generate_meshes_stage(
 
 
 def resume_stage(directory: Path, watcher: Watcher | None = None) -> Path:
-    """Go on with a run or an ensemble that was stopped; collective.
+    """Go on with a run, an ensemble or an objectivity study that was stopped; collective.
 
     Parameters
     ----------
@@ -161,10 +192,14 @@ def resume_stage(directory: Path, watcher: Watcher | None = None) -> Path:
     Raises
     ------
     NgcfemError
-        As `resume_run` and `resume_ensemble` say.
+        As `resume_run`, `resume_ensemble` and `resume_objectivity` say.
     """
-    ensemble = RunDirectory.open(directory).is_ensemble
-    return (resume_ensemble if ensemble else resume_run)(directory, watcher)
+    run = RunDirectory.open(directory)
+    if run.is_objectivity_study:
+        from ngcfem.workflow.objectivity import resume_objectivity
+
+        return resume_objectivity(directory, watcher)
+    return (resume_ensemble if run.is_ensemble else resume_run)(directory, watcher)
 
 
 def stiffness_stage(target: Path, out: Path | None = None, watcher: Watcher | None = None) -> str:
@@ -219,9 +254,15 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
     RefusedError
         If the cell does not meet its statistics.
     """
+    return _make_cell(case, directory or _stage_directory(case, "cell"))[0]
+
+
+def _make_cell(case: Case, path: Path) -> "tuple[str, MeasuredCell]":
+    from ngcfem.microstructure.correlations import cell_correlations
     from ngcfem.microstructure.descriptors import describe_cell, refuse_descriptors
+    from ngcfem.report.cell_ensemble_page import MeasuredCell
     from ngcfem.report.stage_report import write_cell_report
-    from ngcfem.workflow.preparation import descriptor_entries
+    from ngcfem.workflow.preparation import correlation_entries, descriptor_entries
 
     cell = build_cell(case)
     if cell is None:
@@ -236,13 +277,14 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
                 )
             ]
         )
-    path = directory or _stage_directory(case, "cell")
     path.mkdir(parents=True, exist_ok=True)
     statistics = build_statistics(case)
     report = describe_cell(cell, statistics)
+    functions = cell_correlations(cell)
     write_text_atomically(path / "cell.json", cell.to_json())
     write_json_atomically(path / "descriptors.json", descriptor_entries(report, statistics))
-    shown = write_cell_report(path, f"Cell of {case.name}", cell, report, statistics)
+    write_json_atomically(path / "correlations.json", correlation_entries(functions))
+    shown = write_cell_report(path, f"Cell of {case.name}", cell, report, statistics, functions)
     lines = [f"{case.microstructure.kind}: {cell.volume_nm3:.6g} nm^3, written to {path}"]
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in report.phase_fractions.items()
@@ -250,7 +292,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
     lines.append(report.table())
     lines += [f"  {line}" for line in shown.told]
     refuse_descriptors(report, allow=allows_missed_targets(case))
-    return "\n".join(lines)
+    return "\n".join(lines), MeasuredCell(path.name, report, functions)
 
 
 def generate_mesh_stage(
@@ -304,7 +346,7 @@ def generate_mesh_stage(
     shown = write_mesh_report(path, f"Mesh of {case.name}", mesh, asdict(quality), path / "fields")
     lines = [
         f"written to {path}",
-        f"  {estimate_cost(case, size_of_mesh(mesh)).text}",
+        f"  {estimate_cost(case, size_of_mesh(mesh, case)).text}",
         f"  quality gamma: minimum {quality.minimum_gamma:.3f}, mean {quality.mean_gamma:.3f}",
         f"  {smallest_angle(quality)}",
         f"  periodic mismatch: {quality.periodic_mismatch_nm:.1e} nm",
@@ -320,65 +362,6 @@ def generate_mesh_stage(
         lines.append(f"  picture: {path / 'mesh.png'}")
     lines += [f"  {line}" for line in shown.told]
     return "\n".join(lines)
-
-
-def point_stage(case: Case, phase: str, out: Path | None = None) -> str:
-    """Drive the law of one phase along the load of a case, without a mesh.
-
-    Parameters
-    ----------
-    case : Case
-        A valid case.
-    phase : str
-        Name of the phase.
-    out : Path or None
-        Curve to write; by default ``<case>-<phase>.csv`` in the working directory.
-
-    Returns
-    -------
-    str
-        What was written, in words.
-
-    Raises
-    ------
-    InputError
-        If the case has no such phase.
-    NotConvergedError
-        If the load path could not be followed to its end.
-    """
-    from ngcfem.homogenization.point import drive_point
-
-    materials = build_materials(case)
-    if phase not in materials:
-        raise InputError(
-            [
-                Finding(
-                    str(case.path),
-                    "phase",
-                    f'"{phase}"',
-                    "a phase of the case: " + ", ".join(materials),
-                    "give one of them to --phase",
-                )
-            ]
-        )
-    options = build_solver_options(case)
-    increments = list(
-        drive_point(
-            materials[phase],
-            build_load_path(case),
-            case.load.kinematics,
-            viscosity_gpa_s=options.viscosity_gpa_s,
-            orientation=build_point_orientation(case, phase),
-        )
-    )
-    path = out or Path(f"{case.name}-{phase}.csv")
-    history = History.from_increments(increments, case.load.axis, case.load.kinematics)
-    write_curve(path, history)
-    last = history.curve()
-    return (
-        f"{len(increments) - 1} steps of {materials[phase].law} ({phase}) written to {path}\n"
-        f"  true strain {last.strain[-1]:+.6g}, true stress {last.stress_gpa[-1]:+.6g} GPa"
-    )
 
 
 def _stage_directory(case: Case, suffix: str) -> Path:
