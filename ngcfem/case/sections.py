@@ -412,6 +412,11 @@ class SolverSection(Section):
         description="Whether the field that spreads softening over characteristic_length_nm "
         "crosses phase boundaries, or each phase has its own.",
     )
+    nonlocal_solution: Literal["monolithic-then-staggered", "monolithic", "staggered"] = Field(
+        default="monolithic-then-staggered",
+        description="Newton's method on displacement and nonlocal field together, on each in turn, "
+        "or in turn where together fails.",
+    )
     mesh_dependent: bool = Field(
         default=_SOLVER.mesh_dependent,
         description="Accept that softening without an internal length depends on the mesh.",

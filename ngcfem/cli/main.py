@@ -188,11 +188,17 @@ def _run(
         bool, typer.Option("--resume", help="Go on with the directory if there is one.")
     ] = False,
     realization: Realization = None,
+    objectivity: Annotated[
+        bool,
+        typer.Option("--objectivity", help="Run on two meshes, h and h/2, and say what differs."),
+    ] = False,
 ) -> None:
     """Run a case to its curve and report.
 
     A case with n_realizations runs them one after another, each in a directory of its own, and
     ends with their mean curve and scatter. Also under a launcher: mpiexec -n 4 ngcfem run CASE.
+    With --objectivity the same cell is meshed at the sizes of the case and at half of them, and
+    the report states band width, dissipation and curve of both.
 
     Example: ngcfem run cases/demo.toml --np 2
     """
@@ -200,7 +206,12 @@ def _run(
     from ngcfem.case.schema import load_case
 
     prepare_environment()
-    loaded = chosen_realization(load_case(case), realization)
+    loaded = load_case(case)
+    if objectivity:
+        from ngcfem.case.resolutions import check_objectivity
+
+        check_objectivity(loaded, realization)
+    loaded = chosen_realization(loaded, realization)
     if processes is not None and processes > 1:
         relaunch(
             processes,
@@ -211,13 +222,16 @@ def _run(
                 *(("--out", str(out)) if out else ()),
                 *(("--resume",) if resume else ()),
                 *(("--realization", str(realization)) if realization is not None else ()),
+                *(("--objectivity",) if objectivity else ()),
             ],
         )
     from ngcfem.cli.progress import ProgressReport
     from ngcfem.workflow.stages import run_stage
 
     with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
-        directory = run_stage(loaded, out, resume=resume, watcher=progress.watcher)
+        directory = run_stage(
+            loaded, out, resume=resume, watcher=progress.watcher, objectivity=objectivity
+        )
     _print_results(directory)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
 LARGEST_SAMPLE = 1000
-"""Points looked at in a step, over all ranks: about a second in three dimensions, a fifth of one in the plane."""
+"""Points looked at in a step, over all ranks: about a second in space, a fifth in the plane."""
 
 _RATE = "rate_sensitivity"
 _NO_ELASTIC_RANGE = "reference_stress_gpa"

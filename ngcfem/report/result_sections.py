@@ -119,6 +119,17 @@ def health_section(record: RunRecord, figure: Markup | None) -> Markup:
                 "bad",
             )
         )
+    coarse = [
+        entry["text"] for entry in summary.get("internal_lengths", []) if not entry["resolved"]
+    ]
+    if coarse:
+        parts.append(
+            box(
+                "The mesh is coarse for the internal length.",
+                bullets(f"{text[:1].upper()}{text[1:]}." for text in coarse),
+                "warning",
+            )
+        )
     rows = [row for row in _health_rows(summary) if row[1] is not None]
     parts.append(table(("check", "value", "", "what it means"), rows, numeric=(1,)))
     if figure is not None:

@@ -18,6 +18,7 @@ from ngcfem.errors import InterruptedRunError, NgcfemError, NotConvergedError, r
 from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
 from ngcfem.results.provenance import collect_provenance
 from ngcfem.results.run import RunDirectory, RunState, default_run_directory
+from ngcfem.workflow.length_resolution import length_resolutions
 from ngcfem.workflow.preparation import PreparedMesh, share_mesh, write_cell_and_mesh
 from ngcfem.workflow.problem_size import check_memory, estimate_cost, size_of_mesh
 from ngcfem.workflow.recording import Recorder
@@ -180,12 +181,15 @@ def _tell_size(
     case: Case, prepared: PreparedMesh, run: RunDirectory, ranks: int, here: int, watcher: Watcher
 ) -> None:
     """Say what the run will need, and refuse what the machine cannot hold."""
-    estimate = estimate_cost(case, size_of_mesh(prepared.mesh), ranks)
+    estimate = estimate_cost(case, size_of_mesh(prepared.mesh, case), ranks)
     watcher.message(estimate.text)
     run.log.write("estimate", **asdict(estimate))
     warning = check_memory(estimate, here)
     if warning:
         watcher.message(warning)
+    for length in length_resolutions(prepared.mesh, build_materials(case)):
+        if not length.resolved:
+            watcher.message(f"warning: {length.text}")
 
 
 def write_provenance(case: Case, run: RunDirectory, ranks: int) -> None:
@@ -338,7 +342,7 @@ def _solve(
 def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> dict[str, Any]:
     """Entries of the summary that are known before the march."""
     options = problem.options
-    estimate = estimate_cost(case, size_of_mesh(prepared.mesh), ranks)
+    estimate = estimate_cost(case, size_of_mesh(prepared.mesh, case), ranks)
     return {
         "estimate": {"cpu_s": estimate.cpu_s, "memory_gib": estimate.memory_gib},
         "title": case.title,
@@ -346,7 +350,13 @@ def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> 
         "seed": case.seed,
         "boundary": case.load.boundary,
         "mesh_dependent": any(each.mesh_dependent for each in build_materials(case).values()),
+        "internal_lengths": [
+            {**asdict(length), "resolved": length.resolved, "text": length.text}
+            for length in length_resolutions(prepared.mesh, build_materials(case))
+        ],
+        "nonlocal_field": options.nonlocal_field,
         "n_dofs": problem.number_of_dofs,
+        "n_field_dofs": problem.number_of_field_dofs,
         "n_cells": len(prepared.mesh.cells),
         "geometry_order": prepared.mesh.order,
         "ranks": ranks,

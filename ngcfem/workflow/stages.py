@@ -54,6 +54,7 @@ def run_stage(
     directory: Path | None = None,
     resume: bool = False,
     watcher: Watcher | None = None,
+    objectivity: bool = False,
 ) -> Path:
     """Run a case, or all its realizations, to curve and report; collective.
 
@@ -67,6 +68,8 @@ def run_stage(
         Whether an unfinished run of the same case in that directory goes on.
     watcher : Watcher or None
         Who is told of the progress.
+    objectivity : bool
+        Whether the case is run on two meshes instead, and the difference stated.
 
     Returns
     -------
@@ -76,8 +79,12 @@ def run_stage(
     Raises
     ------
     NgcfemError
-        As `run_case` and `run_ensemble` say.
+        As `run_case`, `run_ensemble` and `run_objectivity` say.
     """
+    if objectivity:
+        from ngcfem.workflow.objectivity import run_objectivity
+
+        return run_objectivity(case, directory, resume, watcher)
     run = run_case if case.n_realizations == 1 else run_ensemble
     return run(case, directory, resume, watcher)
 
@@ -168,7 +175,7 @@ def generate_meshes_stage(
 
 
 def resume_stage(directory: Path, watcher: Watcher | None = None) -> Path:
-    """Go on with a run or an ensemble that was stopped; collective.
+    """Go on with a run, an ensemble or an objectivity study that was stopped; collective.
 
     Parameters
     ----------
@@ -185,10 +192,14 @@ def resume_stage(directory: Path, watcher: Watcher | None = None) -> Path:
     Raises
     ------
     NgcfemError
-        As `resume_run` and `resume_ensemble` say.
+        As `resume_run`, `resume_ensemble` and `resume_objectivity` say.
     """
-    ensemble = RunDirectory.open(directory).is_ensemble
-    return (resume_ensemble if ensemble else resume_run)(directory, watcher)
+    run = RunDirectory.open(directory)
+    if run.is_objectivity_study:
+        from ngcfem.workflow.objectivity import resume_objectivity
+
+        return resume_objectivity(directory, watcher)
+    return (resume_ensemble if run.is_ensemble else resume_run)(directory, watcher)
 
 
 def stiffness_stage(target: Path, out: Path | None = None, watcher: Watcher | None = None) -> str:
@@ -335,7 +346,7 @@ def generate_mesh_stage(
     shown = write_mesh_report(path, f"Mesh of {case.name}", mesh, asdict(quality), path / "fields")
     lines = [
         f"written to {path}",
-        f"  {estimate_cost(case, size_of_mesh(mesh)).text}",
+        f"  {estimate_cost(case, size_of_mesh(mesh, case)).text}",
         f"  quality gamma: minimum {quality.minimum_gamma:.3f}, mean {quality.mean_gamma:.3f}",
         f"  {smallest_angle(quality)}",
         f"  periodic mismatch: {quality.periodic_mismatch_nm:.1e} nm",
