@@ -41,7 +41,7 @@ def _lines(case: Case) -> Iterator[str]:
         source = f"{micro.file}, {micro.surface}" + (f", {source}" if source else "")
     yield f"  {case.title}"
     yield f"  cell: {micro.kind}{grains}{seed}; {source}"
-    yield "  phases: " + ", ".join(f"{phase.name} ({phase.law})" for phase in case.phases)
+    yield "  phases: " + ", ".join(f"{phase.name} ({phase.law_name})" for phase in case.phases)
     boundary = case.load.boundary
     if boundary == "platens":
         boundary = f"{case.load.platens or 'smooth'} platens"

@@ -24,7 +24,8 @@ class Material:
     phase : str
         Name of the phase, as in the mesh.
     law : str
-        Name of the law, a key of `ngcfem.constitutive.parameters.LAW_PARAMETERS`.
+        Name of the law, a key of `ngcfem.constitutive.parameters.LAW_PARAMETERS`, or
+        ``file.py:ClassName`` for a law from a file.
     parameters : mapping of str to float
         Parameters as given; those left out take their default.
 

@@ -9,16 +9,18 @@ from mpi4py import MPI
 
 import numpy as np
 
-from ngcfem.constitutive.batch import LAWS
+from ngcfem.constitutive.batch import law_named
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.condensation import condense_tangent
+from ngcfem.fem.ellipticity import EllipticityMonitor, EllipticityState
 from ngcfem.fem.linear_solver import BorderedSolver, FieldBlock
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
 from ngcfem.fem.newton import EquilibriumState, NewtonOutcome, NewtonSolver
 from ngcfem.fem.periodic import RepresentativeVolume
+from ngcfem.fem.plastic_field import PlasticField, gather_plastic_field
 from ngcfem.fem.predictor import affine_guess, secant_guess
 from ngcfem.fem.regularization import COUPLING_COLUMNS, NonlocalField, field_groups
 from ngcfem.fem.restart import gather_cells
@@ -93,11 +95,13 @@ class PeriodicProblem:
         self.options = options or SolverOptions()
         self.kinematics: Kinematics = kinematics
         self.volume = volume
+        self._materials = dict(materials)
         self._spent: dict[str, float] = dict.fromkeys(
             ("constitutive", "assembly", "preconditioner"), 0.0
         )
         self._comm = volume.comm
         self._platens = platens if boundary == "platens" else None
+        self._periodic = boundary == "periodic"
         self._space = FluctuationSpace(volume, boundary, platens)
         self._points = MaterialPoints(
             volume, self._space.element.number_of_points, materials, kinematics
@@ -141,7 +145,7 @@ class PeriodicProblem:
         groups = field_groups(
             names,
             materials,
-            {name: law.nonlocal_variable for name, law in LAWS.items()},
+            {each.law: law_named(each.law).nonlocal_variable for each in materials.values()},
             self.options.nonlocal_field == "per-phase",
         )
         if (groups < 0).all():
@@ -522,6 +526,52 @@ class PeriodicProblem:
             self._point_deformation_gradient,
             self._point_stress,
             self._points.equivalent_plastic_strain(),
+            self._field_at_points(),
+        )
+
+    def plastic_field(self) -> PlasticField | None:
+        """Plastic strain by cell of the committed state; collective.
+
+        Returns
+        -------
+        PlasticField or None
+            On rank 0; None elsewhere.
+        """
+        return gather_plastic_field(
+            self.volume, self.snapshot(), self._deformation_gradient, self._periodic
+        )
+
+    def ellipticity_monitor(self) -> EllipticityMonitor:
+        """Make what looks for the loss of ellipticity in this problem; collective.
+
+        Returns
+        -------
+        EllipticityMonitor
+            For `look_for_loss_of_ellipticity`.
+        """
+        return EllipticityMonitor(self.volume, self._points, self._materials, self.kinematics)
+
+    def look_for_loss_of_ellipticity(
+        self, monitor: EllipticityMonitor, axis: FloatArray
+    ) -> EllipticityState | None:
+        """Look at the step that was handed out last, before the next one is made; collective.
+
+        Parameters
+        ----------
+        monitor : EllipticityMonitor
+            From `ellipticity_monitor`.
+        axis : ndarray, shape (3,)
+            Direction of the load.
+
+        Returns
+        -------
+        EllipticityState or None
+            None if nothing has flowed in the step.
+        """
+        return monitor.look(
+            self._point_deformation_gradient,
+            self._time_increment_s,
+            axis,
             self._field_at_points(),
         )
 

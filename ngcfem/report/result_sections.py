@@ -38,6 +38,7 @@ _FILES = {
     "mesh.json": "record and quality of the mesh",
     "fields/fields.pvd": "fields for ParaView",
     "figures": "the figures and pictures of this page",
+    "plastic_strain.npz": "plastic strain of the elements at the end, deformed, for the bands",
     "log.jsonl": "everything that happened, one line each",
     "provenance.json": "versions, machine, inputs and seeds",
     "status.json": "state of the run",

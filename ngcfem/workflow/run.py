@@ -13,6 +13,7 @@ from ngcfem.case.build import (
     build_solver_options,
 )
 from ngcfem.case.schema import Case, load_case
+from ngcfem.constitutive.law_files import law_file
 from ngcfem.errors import InterruptedRunError, NgcfemError, NotConvergedError, raise_together
 from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
 from ngcfem.results.provenance import collect_provenance
@@ -210,6 +211,7 @@ def write_provenance(case: Case, run: RunDirectory, ranks: int) -> None:
         "voxels": case.voxels_path,
         "pillar_data": case.compare_path,
     }
+    files |= {f"law of {phase.name}": law_file(phase.law) for phase in case.phases}
     inputs = {role: path for role, path in files.items() if path is not None}
     seeds = {} if case.seed is None else {"microstructure": case.seed}
     run.write_json("provenance.json", collect_provenance(None, inputs, seeds, ranks))
@@ -301,11 +303,12 @@ def _solve(
         build_platens(case),
     )
     checkpoint = comm.bcast(checkpoint, root=0)
-    keep_rows, earlier_cpu_s = 0, 0.0
+    keep_rows, earlier_cpu_s, localization = 0, 0.0, None
     if checkpoint is not None:
         problem.restore(checkpoint.arrays, checkpoint.metadata["problem"])
         keep_rows = int(checkpoint.metadata["rows"])
         earlier_cpu_s = float(checkpoint.metadata["cpu_s"])
+        localization = checkpoint.metadata.get("localization")
     recorder = Recorder(
         case,
         run,
@@ -314,6 +317,7 @@ def _solve(
         _constants(case, prepared, problem, comm.size),
         earlier_cpu_s,
         spent_before_s,
+        localization,
     )
     total = load_path.increments
     try:

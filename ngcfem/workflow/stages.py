@@ -9,9 +9,6 @@ import numpy as np
 from ngcfem.case.build import (
     allows_missed_targets,
     build_cell,
-    build_load_path,
-    build_materials,
-    build_solver_options,
     build_statistics,
 )
 from ngcfem.case.schema import Case, load_case
@@ -21,10 +18,14 @@ from ngcfem.results.atomic import (
     write_json_atomically,
     write_text_atomically,
 )
-from ngcfem.results.history import History, write_curve
 from ngcfem.results.run import RunDirectory, default_run_directory
 from ngcfem.workflow.ensemble import make_realizations, resume_ensemble, run_ensemble
 from ngcfem.workflow.evaluation import compare_stage, report_stage
+from ngcfem.workflow.material_point import (
+    material_tests_stage,
+    phase_tests_stage,
+    point_stage,
+)
 from ngcfem.workflow.problem_size import estimate_cost, size_of_mesh
 from ngcfem.workflow.run import resume_run, run_case
 from ngcfem.workflow.watching import Watcher
@@ -38,6 +39,8 @@ __all__ = [
     "generate_cells_stage",
     "generate_mesh_stage",
     "generate_meshes_stage",
+    "material_tests_stage",
+    "phase_tests_stage",
     "point_stage",
     "report_stage",
     "resume_stage",
@@ -359,64 +362,6 @@ def generate_mesh_stage(
         lines.append(f"  picture: {path / 'mesh.png'}")
     lines += [f"  {line}" for line in shown.told]
     return "\n".join(lines)
-
-
-def point_stage(case: Case, phase: str, out: Path | None = None) -> str:
-    """Drive the law of one phase along the load of a case, without a mesh.
-
-    Parameters
-    ----------
-    case : Case
-        A valid case.
-    phase : str
-        Name of the phase.
-    out : Path or None
-        Curve to write; by default ``<case>-<phase>.csv`` in the working directory.
-
-    Returns
-    -------
-    str
-        What was written, in words.
-
-    Raises
-    ------
-    InputError
-        If the case has no such phase.
-    NotConvergedError
-        If the load path could not be followed to its end.
-    """
-    from ngcfem.homogenization.point import drive_point
-
-    materials = build_materials(case)
-    if phase not in materials:
-        raise InputError(
-            [
-                Finding(
-                    str(case.path),
-                    "phase",
-                    f'"{phase}"',
-                    "a phase of the case: " + ", ".join(materials),
-                    "give one of them to --phase",
-                )
-            ]
-        )
-    options = build_solver_options(case)
-    increments = list(
-        drive_point(
-            materials[phase],
-            build_load_path(case),
-            case.load.kinematics,
-            viscosity_gpa_s=options.viscosity_gpa_s,
-        )
-    )
-    path = out or Path(f"{case.name}-{phase}.csv")
-    history = History.from_increments(increments, case.load.axis, case.load.kinematics)
-    write_curve(path, history)
-    last = history.curve()
-    return (
-        f"{len(increments) - 1} steps of {materials[phase].law} ({phase}) written to {path}\n"
-        f"  true strain {last.strain[-1]:+.6g}, true stress {last.stress_gpa[-1]:+.6g} GPa"
-    )
 
 
 def _stage_directory(case: Case, suffix: str) -> Path:

@@ -15,7 +15,8 @@ from ngcfem.quantities import COMPOSITE_PHASES, PROVENANCES
 CASES = Path(__file__).resolve().parents[3] / "cases"
 CASE_FILES = sorted(CASES.glob("*.toml"))
 MATERIAL_FILES = sorted((CASES / "materials").glob("*.toml"))
-OTHER_LAWS = ("_mohr_coulomb",)
+OTHER_LAWS = ("_mohr_coulomb", "_free_volume")
+OTHER_GLASSES = ("sc75fe25_",)
 
 # Young's modulus, Poisson's ratio, strength, softening and its strain, Voce hardening and its
 # rate, hardening modulus (GPa): the starting parameters of the two hypotheses.
@@ -119,7 +120,11 @@ def test_every_parameter_file_is_used():
         for match in re.findall(r'^parameters = "(.*)"', path.read_text(), flags=re.MULTILINE)
     }
     # Alternatives for the phases of the sets, named after their law, wait to be chosen.
-    offered = {path.name for path in MATERIAL_FILES if path.stem.endswith(OTHER_LAWS)}
+    offered = {
+        path.name
+        for path in MATERIAL_FILES
+        if path.stem.endswith(OTHER_LAWS) or path.stem.startswith(OTHER_GLASSES)
+    }
     assert used | offered == {path.name for path in MATERIAL_FILES}
 
 
