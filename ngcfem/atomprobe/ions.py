@@ -113,7 +113,7 @@ def parse_formula(text: str) -> dict[str, int] | None:
     dict of str to int or None
         Number of atoms by symbol; None if the text is no formula of elements with natural isotopes.
     """
-    if not _FORMULA.fullmatch(text) or len(text) > 64:
+    if len(text) > 64 or not _FORMULA.fullmatch(text):
         return None
     atoms: Counter[str] = Counter()
     for element, count in _FORMULA_PART.findall(text):

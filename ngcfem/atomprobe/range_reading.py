@@ -12,6 +12,9 @@ from ngcfem.errors import Finding, InputError
 
 _Parser = Callable[[Sequence[str], LineFindings], tuple[tuple[str, ...], list[MassRange]]]
 
+MOST_RANGES = 10_000
+"""Most ranges of a file; some programs repeat theirs up to a thousand times."""
+
 _PARSERS: dict[str, _Parser] = {"rrng": parse_rrng, "rng": parse_rng, "env": parse_env}
 
 
@@ -44,7 +47,14 @@ def read_ranges(path: Path) -> RangeFile:
     elements, ranges = _PARSERS[file_format](lines, findings)
     if not ranges and not findings.errors:
         findings.error("ranges", "none", "one range or more", "export the ranges again")
+    if len(ranges) > MOST_RANGES:
+        remedy = "export the ranges again, each once"
+        findings.error("ranges", str(len(ranges)), f"at most {MOST_RANGES}", remedy)
+        raise InputError(findings.errors)
     errors = findings.errors + range_findings(path, ranges)
+    if findings.errors and findings.n_left_out:
+        found = f"{findings.n_left_out} more findings"
+        errors.append(Finding(str(path), "lines", found, "none", "correct those above first"))
     if errors:
         raise InputError(errors)
     warnings = (*findings.warnings, *range_warnings(path, ranges))

@@ -7,6 +7,7 @@ from pathlib import Path
 from ngcfem.errors import Finding, InputError
 
 _LARGEST_BYTES = 4_000_000
+_MOST_FINDINGS = 200
 _NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d{1,3})?")
 
 
@@ -73,7 +74,8 @@ def number_of(text: str) -> float | None:
     float or None
         None if it is no finite number.
     """
-    if not _NUMBER.fullmatch(text) or len(text) > 40:
+    # The length first: the pattern takes a time quadratic in it.
+    if len(text) > 40 or not _NUMBER.fullmatch(text):
         return None
     value = float(text.replace(",", "."))
     return value if math.isfinite(value) else None
@@ -99,7 +101,7 @@ def colour_of(red: float, green: float, blue: float) -> str | None:
 
 
 class LineFindings:
-    """Collects what is wrong with the lines of one file.
+    """Collects what is wrong with the lines of one file, up to 200 findings of a kind.
 
     Parameters
     ----------
@@ -109,6 +111,7 @@ class LineFindings:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.n_left_out = 0
         self.errors: list[Finding] = []
         self.warnings: list[Finding] = []
 
@@ -120,7 +123,7 @@ class LineFindings:
         key, found, allowed, remedy : str
             As in `Finding`.
         """
-        self.errors.append(Finding(str(self._path), key, found[:120], allowed, remedy))
+        self._note(self.errors, key, found, allowed, remedy)
 
     def warn(self, key: str, found: str, allowed: str, remedy: str) -> None:
         """Note something odd.
@@ -130,4 +133,12 @@ class LineFindings:
         key, found, allowed, remedy : str
             As in `Finding`.
         """
-        self.warnings.append(Finding(str(self._path), key, found[:120], allowed, remedy))
+        self._note(self.warnings, key, found, allowed, remedy)
+
+    def _note(
+        self, findings: list[Finding], key: str, found: str, allowed: str, remedy: str
+    ) -> None:
+        if len(findings) < _MOST_FINDINGS:
+            findings.append(Finding(str(self._path), key, found[:120], allowed, remedy))
+        else:
+            self.n_left_out += 1

@@ -49,7 +49,7 @@ class RangeTable:
         high = np.array([entry.high_da for entry in united], dtype=np.float64)
         return cls(united, low, high)
 
-    def label(self, mass_to_charge_da: npt.NDArray[np.floating]) -> npt.NDArray[np.int16]:
+    def label(self, mass_to_charge_da: npt.NDArray[np.floating]) -> npt.NDArray[np.integer]:
         """Find the range of each ion.
 
         Parameters
@@ -60,16 +60,20 @@ class RangeTable:
         Returns
         -------
         ndarray, shape (n,)
-            Places in `ranges`, or `UNRANGED`.
+            Places in `ranges`, or `UNRANGED`; of 16 bits unless there are more ranges than these
+            can count.
 
         Notes
         -----
         Both ends belong to a range; where two ranges touch, the value belongs to the upper one.
         """
+        dtype = np.int16 if len(self.ranges) <= np.iinfo(np.int16).max else np.int32
+        if not self.ranges:
+            return np.full(np.shape(mass_to_charge_da), UNRANGED, dtype=dtype)
         label = np.searchsorted(self.low_da, mass_to_charge_da, side="right") - 1
         inside = mass_to_charge_da <= self.high_da[np.maximum(label, 0)]
         inside &= label >= 0
-        return np.where(inside, label, UNRANGED).astype(np.int16)
+        return np.where(inside, label, UNRANGED).astype(dtype)
 
     @property
     def species(self) -> tuple[Ion, ...]:

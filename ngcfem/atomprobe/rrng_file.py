@@ -12,8 +12,6 @@ from ngcfem.atomprobe.range_text import LineFindings, number_of
 _SECTION = re.compile(r"\s*\[\s*(\w+)\s*\]\s*")
 _RANGE_KEY = re.compile(r"range(\d+)", re.IGNORECASE)
 _ION_KEY = re.compile(r"ion(\d+)", re.IGNORECASE)
-# A name may hold blanks; it ends where the next key begins.
-_NAME = re.compile(r"\bName:\s*(.*?)\s*(?=\s\w+:|$)", re.IGNORECASE)
 _COLOUR = re.compile(r"#?[0-9A-Fa-f]{6}")
 
 
@@ -84,9 +82,7 @@ def parse_rrng(
 
 
 def _parse_range(key: str, value: str, findings: LineFindings) -> MassRange | None:
-    name = _NAME.search(value)
-    label = name[1] if name else ""
-    words = (value[: name.start()] + value[name.end() :] if name else value).split()
+    words, label = _without_name(value.split())
     ends = [number_of(word) for word in words[:2]]
     if len(ends) < 2 or ends[0] is None or ends[1] is None:
         allowed = "two numbers in Da, then Vol:, elements, Name: and Color:"
@@ -124,6 +120,18 @@ def _parse_range(key: str, value: str, findings: LineFindings) -> MassRange | No
         volume,
         key,
     )
+
+
+def _without_name(words: list[str]) -> tuple[list[str], str]:
+    """Take out the name, which may hold blanks and ends where the next key begins."""
+    for first, word in enumerate(words):
+        if word.lower().startswith("name:"):
+            last = first + 1
+            while last < len(words) and ":" not in words[last]:
+                last += 1
+            name = " ".join([word[len("name:") :], *words[first + 1 : last]]).strip()
+            return words[:first] + words[last:], name
+    return words, ""
 
 
 def _add_atoms(

@@ -94,7 +94,13 @@ def apt_stage(
     write_bytes_atomically(directory / "mass_spectrum.png", draw_mass_spectrum(ranged, background))
     write_text_atomically(directory / "warnings.txt", _warning_text(warnings))
     summary = _summary(ranged, background, composition, warnings, subtract_background)
-    summary["provenance"] = collect_provenance(inputs={"data": data, "ranges": ranges})
+    summary["provenance"] = collect_provenance(inputs={"ranges": ranges})
+    # The data may be of many GB: their hash was taken while they were read.
+    summary["provenance"]["inputs"]["data"] = {
+        "file": data.name,
+        "sha256": ranged.metadata.sha256,
+        "bytes": data.stat().st_size,
+    }
     write_json_atomically(directory / "summary.json", summary)
     return _in_words(ranged, background, composition, warnings, subtract_background, directory)
 

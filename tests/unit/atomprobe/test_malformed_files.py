@@ -258,6 +258,32 @@ def test_headers_of_tables(tmp_path):
     assert "decimal commas" in findings_in(tmp_path, "x.csv", semicolons)[0].remedy
 
 
+@pytest.mark.parametrize(
+    ("name", "start", "middle", "end"),
+    [
+        ("x.rrng", "[Ranges]\nRange1=27.8 28.1 Name:x", " ", "x: \n"),
+        ("x.rrng", "[Ranges]\nRange1=27.8 28.", "1", "x Fe:1\n"),
+        ("x.rrng", "[Ranges]\nRange1=27.8 28.1 Name:", "Fe", "!\n"),
+        ("x.rrng", "[", " ", "!\n"),
+        ("x.rng", "2 2\n", "-", "\n"),
+        ("x.env", "# Alloy definition\n# mass ranges\n", "Fe 1 2\n", "Fe\n"),
+        ("x.csv", "x,y,z,da\n1,2,3,", "9", "x\n"),
+        ("x.csv", "x,y,z,da\n", "1,", "\n"),
+        ("x.csv", "x,y,z,da\n", " ", "\n"),
+    ],
+)
+def test_long_lines_are_read_in_a_time_that_grows_with_them(tmp_path, name, start, middle, end):
+    """A time quadratic in the length would end in the limit that every test has."""
+    text = start + middle * (1_000_000 // len(middle)) + end
+    read_mutated(tmp_path, name, text.encode())
+
+
+def test_more_ranges_than_any_spectrum_has(tmp_path):
+    lines = [f"Range{n}={n}.1 {n}.2 Fe:1" for n in range(10_001)]
+    text = "\n".join(["[Ranges]", *lines])
+    assert "10001" in [finding.found for finding in findings_in(tmp_path, "x.rrng", text)]
+
+
 # Numbers that break sizes, offsets and signs.
 EXTREMES = (0, 1, 2, 3, 127, 255, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**64 - 1)
 WORDS = (b"nan", b"-1", b"1e999", b"0", b"9" * 30, b"=", b":", b"\n", b"[", b"#", b".", b",", b"\0")

@@ -57,6 +57,13 @@ def test_labels_against_a_search_through_all_ranges():
     assert np.all(np.diff(table.low_da) > 0.0)
 
 
+def test_more_ranges_than_sixteen_bits_count():
+    low = np.arange(40_000) * 0.01
+    table = table_of(*[(a, a + 0.005, IRON) for a in low.tolist()])
+    assert table.label(low[-1:] + 0.002).tolist() == [39_999]
+    assert RangeTable.of([]).label(low).max() == -1
+
+
 def test_a_shared_end_belongs_to_the_upper_range():
     table = table_of((13.0, 13.5, SCANDIUM), (13.5, 14.0, IRON))
     assert table.label(np.array([13.0, 13.5, 14.0, 14.1])).tolist() == [0, 1, 1, -1]

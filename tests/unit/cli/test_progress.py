@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ngcfem.cli.progress import ProgressReport, axial_measures
+from ngcfem.cli.progress import ProgressReport, axial_measures, count_progress
 
 
 def test_measures_of_uniaxial_stress(compression):
@@ -103,3 +103,14 @@ def test_another_realization_starts_the_bar_anew(compression):
     text = stream.getvalue()
     # The bar shows where it stands last.
     assert "increment 0/22" in text[text.index("realization 001") :]
+
+
+def test_counted_work_has_a_bar_only_on_a_terminal():
+    with count_progress("ions", Console(file=io.StringIO())) as watch:
+        assert watch is None
+    stream = io.StringIO()
+    with count_progress("ions", Console(file=stream, force_terminal=True, width=80)) as watch:
+        assert watch is not None
+        watch(500_000, 0)
+        watch(1_250_000, 2_000_000)
+    assert "1,250,000 ions" in stream.getvalue()
