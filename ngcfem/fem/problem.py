@@ -66,6 +66,8 @@ class PeriodicProblem:
         Tolerances and step control.
     platens : Platens or None
         The plates, for that boundary condition.
+    orientation : ndarray, shape (cells of the whole mesh, 4), or None
+        Unit quaternions from lattice to specimen coordinates, read for laws of crystals.
 
     Raises
     ------
@@ -88,6 +90,7 @@ class PeriodicProblem:
         boundary: Boundary = "periodic",
         options: SolverOptions | None = None,
         platens: Platens | None = None,
+        orientation: FloatArray | None = None,
     ) -> None:
         missing = [name for name in volume.source.phase_names if name not in materials]
         if missing:
@@ -104,7 +107,7 @@ class PeriodicProblem:
         self._periodic = boundary == "periodic"
         self._space = FluctuationSpace(volume, boundary, platens)
         self._points = MaterialPoints(
-            volume, self._space.element.number_of_points, materials, kinematics
+            volume, self._space.element.number_of_points, materials, kinematics, orientation
         )
         self._nonlocal = self._make_field(materials)
         self._coupling = np.zeros(
@@ -527,6 +530,7 @@ class PeriodicProblem:
             self._point_stress,
             self._points.equivalent_plastic_strain(),
             self._field_at_points(),
+            self._points.lattice_orientation(self._point_deformation_gradient),
         )
 
     def plastic_field(self) -> PlasticField | None:
