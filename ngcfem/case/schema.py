@@ -21,6 +21,7 @@ from ngcfem.case.sections import (
     CaseDocument,
     CompareSection,
     CompositeSection,
+    ImperfectionSection,
     Load,
     MeshSection,
     Microstructure,
@@ -98,6 +99,11 @@ class Case:
         """Number of cells that the case asks for; more than one make an ensemble."""
         micro = self.microstructure
         return micro.n_realizations if isinstance(micro, CompositeSection) else 1
+
+    @property
+    def imperfection(self) -> ImperfectionSection | None:
+        """Section [imperfection]."""
+        return self.document.imperfection
 
     @property
     def load(self) -> Load:
@@ -185,6 +191,15 @@ class Case:
         return resolved_text(
             self.document, self.phases, self.composite, self.directory, self.case_hash
         )
+
+
+def _bare(value: Any) -> Any:
+    """Take the numbers alone of values with provenance."""
+    if isinstance(value, Mapping):
+        if "provenance" in value:
+            return value["value"]
+        return {key: _bare(item) for key, item in value.items()}
+    return [_bare(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _same_numbers(value: Any) -> Any:
@@ -338,6 +353,7 @@ def _read_parts(
                     "statistics",
                     "microstructure",
                     "mesh",
+                    "imperfection",
                     "load",
                     "solver",
                     "compare",

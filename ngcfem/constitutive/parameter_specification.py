@@ -27,6 +27,9 @@ class ParameterSpec:
         Whether the end of the range itself is refused.
     reference : str
         Where the meaning of the parameter is defined.
+    is_strength : bool
+        Whether the parameter is one of those that make the strength of the law: all of them times
+        s make the strength s times as large at every plastic strain. An imperfection scales them.
     """
 
     name: str
@@ -38,6 +41,7 @@ class ParameterSpec:
     exclusive_minimum: bool = False
     exclusive_maximum: bool = False
     reference: str = ""
+    is_strength: bool = False
 
     @property
     def allowed(self) -> str:

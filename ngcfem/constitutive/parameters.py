@@ -61,8 +61,17 @@ _HARDENING: tuple[ParameterSpec, ...] = (
         0.0,
         1_000.0,
         exclusive_minimum=True,
+        is_strength=True,
     ),
-    ParameterSpec("softening_gpa", "GPa", "strength lost in the end by softening", 0.0, 0.0, None),
+    ParameterSpec(
+        "softening_gpa",
+        "GPa",
+        "strength lost in the end by softening",
+        0.0,
+        0.0,
+        None,
+        is_strength=True,
+    ),
     ParameterSpec(
         "softening_strain",
         "",
@@ -80,6 +89,7 @@ _HARDENING: tuple[ParameterSpec, ...] = (
         0.0,
         None,
         reference=_VOCE,
+        is_strength=True,
     ),
     ParameterSpec(
         "voce_rate",
@@ -98,6 +108,7 @@ _HARDENING: tuple[ParameterSpec, ...] = (
         0.0,
         0.0,
         10_000.0,
+        is_strength=True,
     ),
 )
 
@@ -182,6 +193,22 @@ def resolve_parameters(law: str, values: Mapping[str, float]) -> dict[str, float
             raise KeyError(f"{law}: {spec.name} is required")
         resolved[spec.name] = float(value)
     return resolved
+
+
+def strength_parameters(law: str) -> tuple[str, ...]:
+    """Parameters that make the strength of a law.
+
+    Parameters
+    ----------
+    law : str
+        Key of `LAW_PARAMETERS`.
+
+    Returns
+    -------
+    tuple of str
+        Their names; empty for a law without strength.
+    """
+    return tuple(spec.name for spec in LAW_PARAMETERS[law] if spec.is_strength)
 
 
 def softens(law: str, values: Mapping[str, float]) -> bool:

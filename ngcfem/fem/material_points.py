@@ -23,8 +23,8 @@ class PhaseBlock:
         Phase.
     law : BatchedLaw
         Law of the phase; phases with the same law share the object and its compiled code.
-    parameters : ndarray
-        Parameter vector of the phase.
+    parameters : ndarray, shape (p,) or (rows, p)
+        Parameter vector of the phase, or one for each point.
     rows : ndarray of int
         Integration points, numbered cell by cell.
     field_constants : ndarray or None
@@ -51,6 +51,8 @@ class MaterialPoints:
         Material of every phase of the mesh.
     kinematics : {"finite", "small"}
         Kinematics of the laws.
+    strength_factor : ndarray, shape (points,), or None
+        What the strength of each point is multiplied by; None for 1 everywhere.
 
     Notes
     -----
@@ -64,6 +66,7 @@ class MaterialPoints:
         points_per_cell: int,
         materials: Mapping[str, Material],
         kinematics: Kinematics,
+        strength_factor: FloatArray | None = None,
     ) -> None:
         laws = {
             name: BatchedLaw(name, kinematics, chunk_size=CHUNK)
@@ -80,6 +83,8 @@ class MaterialPoints:
             if material.characteristic_length_nm > 0.0:
                 constants = law.field_constants(material.parameters)
             vector = law.parameter_vector(material.parameters)
+            if strength_factor is not None and (strength_factor[rows] != 1.0).any():
+                vector = law.scaled_strength(vector, strength_factor[rows])
             blocks.append(PhaseBlock(name, law, vector, rows, constants))
         self.blocks: tuple[PhaseBlock, ...] = tuple(blocks)
         self._states = [block.law.initial_state(len(block.rows)) for block in blocks]
@@ -131,13 +136,14 @@ class MaterialPoints:
             for start in range(0, len(block.rows), CHUNK):
                 part = slice(start, start + CHUNK)
                 rows = block.rows[part]
+                parameters = block.parameters if block.parameters.ndim == 1 else block.parameters[part]
                 nonlocal_input = None
                 if field is not None and block.field_constants is not None:
                     nonlocal_input = NonlocalInput(field[rows], block.field_constants)
                 result = block.law.update(
                     deformation_gradient[rows],
                     state[part],
-                    block.parameters,
+                    parameters,
                     time_increment_s,
                     viscosity_gpa_s,
                     nonlocal_input=nonlocal_input,

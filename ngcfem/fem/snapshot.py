@@ -40,6 +40,7 @@ def take_snapshot(
     stress: FloatArray,
     equivalent_plastic_strain: FloatArray,
     nonlocal_field: FloatArray | None = None,
+    strength_factor: FloatArray | None = None,
 ) -> FieldSnapshot:
     """Collect the fields of a configuration; collective.
 
@@ -59,6 +60,8 @@ def take_snapshot(
         Kappa at the integration points.
     nonlocal_field : ndarray, shape (points,), or None
         Chi at the integration points, NaN where it is not defined.
+    strength_factor : ndarray, shape (points,), or None
+        Factor of the strength at the integration points.
 
     Returns
     -------
@@ -110,9 +113,11 @@ def take_snapshot(
     vertex_jacobian = determinants(vertex_gradient.reshape(-1, 9)).reshape(
         vertex_gradient.shape[:2]
     )
-    nonlocal_data = {}
+    optional = {}
     if nonlocal_field is not None:
-        nonlocal_data["nonlocal_field [-]"] = cell_mean(nonlocal_field)
+        optional["nonlocal_field [-]"] = cell_mean(nonlocal_field)
+    if strength_factor is not None:
+        optional["strength_factor [-]"] = cell_mean(strength_factor)
     order = VTK_FROM_DOLFINX if dimension == 3 else VTK_TRIANGLE_FROM_DOLFINX
     return FieldSnapshot(
         points=points,
@@ -123,7 +128,7 @@ def take_snapshot(
             "mises_stress [GPa]": mises_stress(mean_cauchy),
             "pressure [GPa]": -trace(mean_cauchy) / 3.0,
             "equivalent_plastic_strain [-]": cell_mean(equivalent_plastic_strain),
-            **nonlocal_data,
+            **optional,
             "minimum_vertex_jacobian [-]": vertex_jacobian.min(axis=1),
             "phase": volume.phase.astype(np.int32),
             "grain": volume.grain.astype(np.int32),

@@ -6,6 +6,7 @@ from typing import Any
 from ngcfem.constitutive.parameters import LAW_PARAMETERS
 from ngcfem.quantities import REGION_NUMERALS
 from ngcfem.report.colours import phase_colours
+from ngcfem.report.imperfection_section import imperfection_part
 from ngcfem.report.page import (
     Content,
     Level,
@@ -92,6 +93,8 @@ def problem_section(record: RunRecord) -> Markup:
     """
     parts: list[Content] = [element("p", describe_problem(record))]
     parts += [element("h3", "Phases and their share of the cell"), _phase_table(record)]
+    if record.case.get("imperfection"):
+        parts += [element("h3", "Imperfection"), imperfection_part(record)]
     descriptors = [*_descriptors(record.descriptors), *_descriptors(record.cell)]
     if descriptors:
         rows = [
