@@ -95,11 +95,7 @@ def strength_statistics(
         statistics[name] = {
             "mean": mean,
             "standard_deviation": float(np.sqrt(square / sums[0])) if sums[0] > 0.0 else 0.0,
-            "minimum": space.comm.allreduce(
-                float(factors[mine].min(initial=np.inf)), op=MPI.MIN
-            ),
-            "maximum": space.comm.allreduce(
-                float(factors[mine].max(initial=-np.inf)), op=MPI.MAX
-            ),
+            "minimum": space.comm.allreduce(float(factors[mine].min(initial=np.inf)), op=MPI.MIN),
+            "maximum": space.comm.allreduce(float(factors[mine].max(initial=-np.inf)), op=MPI.MAX),
         }
     return statistics

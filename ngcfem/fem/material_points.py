@@ -37,6 +37,21 @@ class PhaseBlock:
     rows: IntArray
     field_constants: FloatArray | None = None
 
+    def parameters_of(self, part: slice | IntArray) -> FloatArray:
+        """Parameters of some of the points, for `BatchedLaw.update`.
+
+        Parameters
+        ----------
+        part : slice or ndarray of int
+            Which of `rows`.
+
+        Returns
+        -------
+        ndarray
+            The vector of the phase, or a row for each of these points.
+        """
+        return self.parameters if self.parameters.ndim == 1 else self.parameters[part]
+
 
 class MaterialPoints:
     """Laws and history of the integration points of this rank.
@@ -136,7 +151,7 @@ class MaterialPoints:
             for start in range(0, len(block.rows), CHUNK):
                 part = slice(start, start + CHUNK)
                 rows = block.rows[part]
-                parameters = block.parameters if block.parameters.ndim == 1 else block.parameters[part]
+                parameters = block.parameters_of(part)
                 nonlocal_input = None
                 if field is not None and block.field_constants is not None:
                     nonlocal_input = NonlocalInput(field[rows], block.field_constants)

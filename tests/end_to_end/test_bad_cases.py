@@ -280,7 +280,12 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "mesh.file",
         ("no such file",),
     ),
-    "imperfection of nothing": ("[output]", "[imperfection]\n[output]", "imperfection", ("scatter",)),
+    "imperfection of nothing": (
+        "[output]",
+        "[imperfection]\n[output]",
+        "imperfection",
+        ("scatter",),
+    ),
     "imperfection of a phase without strength": (
         "[output]",
         '[imperfection]\nphases = ["b"]\n[[imperfection.region]]\ncentre = [0.5, 0.5, 0.5]\n'

@@ -184,7 +184,6 @@ def check_angles(name):
         closed_angle = plane_angle_deg(np.array(closed.normal), np.array([0.0, 1.0, 0.0]))
         assert expected == pytest.approx(closed_angle, abs=1.5)
     report, last = specimen_bands(name)
-    print(name, expected, [band.angle_deg for band in report.bands], last.localization_index)
     assert last.localization_index > 1.0
     # Two conjugate bands cross at the weak spot.
     assert len(report.bands) == 2

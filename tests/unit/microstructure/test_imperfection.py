@@ -73,7 +73,9 @@ def test_the_random_field_is_periodic_and_one_on_average():
     places = np.random.default_rng(1).random((50, 2))
     scatter = StrengthScatter(0.05, 2.0, 7)
     factors = scatter.factors(places, SKEW)
-    np.testing.assert_allclose(scatter.factors(places + [1.0, -2.0], SKEW), factors, rtol=1e-12)
+    np.testing.assert_allclose(
+        scatter.factors(places + np.array([1.0, -2.0]), SKEW), factors, rtol=1e-12
+    )
     grid = np.stack(np.meshgrid(*2 * [np.arange(64) / 64], indexing="ij"), axis=-1).reshape(-1, 2)
     logarithm = np.log(scatter.factors(grid, SKEW))
     # Without the wave of infinite length the mean over the cell vanishes exactly.
