@@ -9,6 +9,8 @@ CASE ?= cases/demo.toml
 OUT  ?= runs/$(basename $(notdir $(CASE)))-$(shell date +%Y%m%d-%H%M%S)
 NP   ?= $(shell if [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ]; then echo 2; else echo 1; fi)
 PYTEST_FLAGS ?=
+# The tests of a file share what they set up, so a file stays in one process.
+PARALLEL = -n $(NP) --dist loadfile
 UPGRADE ?=
 
 # Taken once: the name must not change between the lines of a recipe.
@@ -28,7 +30,7 @@ export VTK_DEFAULT_OPENGL_WINDOW
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Variables: CASE, OUT, NP (demo); PYTEST_FLAGS (test, verify); PYTHON, VENV (set-up); UPGRADE=--upgrade (lock)."
+	@echo "Variables: CASE, OUT (demo); NP (demo, test, verify); PYTEST_FLAGS (test, verify); PYTHON, VENV (set-up); UPGRADE=--upgrade (lock)."
 
 setup: ## make the environment in .venv
 	@containers/setup.sh
@@ -39,10 +41,10 @@ demo: setup ## run the case CASE on NP ranks, from statistics to report
 	@echo "demo: the report is $(OUT)/report.html"
 
 test: setup ## run the tests that are not marked slow
-	@"$(VENV)/bin/python" -m pytest $(PYTEST_FLAGS)
+	@"$(VENV)/bin/python" -m pytest $(PARALLEL) $(PYTEST_FLAGS)
 
 verify: setup ## run all tests, the slow ones too
-	@"$(VENV)/bin/python" -m pytest -m "slow or not slow" $(PYTEST_FLAGS)
+	@"$(VENV)/bin/python" -m pytest -m "slow or not slow" $(PARALLEL) $(PYTEST_FLAGS)
 
 verify-rve: setup ## mesh cells of many seeds, and take the stiffness by their size (hours; goes on where it stopped)
 	@"$(VENV)/bin/python" benchmarks/rve_sweep.py

@@ -58,7 +58,7 @@ class Study:
         return f"grains_{self.n_grains:03d}_size_{self.size_nm:g}"
 
 
-STUDIES = (Study(8, 10, 2.0), Study(8, 10, 1.2), Study(27, 10, 2.0), Study(64, 3, 2.0))
+STUDIES = (Study(8, 10, 2.0), Study(8, 3, 1.2), Study(27, 10, 2.0), Study(64, 3, 2.0))
 QUICK = (Study(2, 2, 3.0), Study(4, 2, 3.0))
 QUANTITIES = (
     ("bulk_modulus_gpa", "K [GPa]"),

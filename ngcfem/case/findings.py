@@ -97,9 +97,9 @@ def _tag(section: type[BaseModel]) -> str | None:
 
 
 @cache
-def _all_keys() -> dict[str, str]:
-    """Every key of a case file and the heading it belongs under."""
-    homes: dict[str, str] = {}
+def _all_keys() -> dict[str, dict[str, None]]:
+    """Every key of a case file and the headings it belongs under, in the order of the file."""
+    homes: dict[str, dict[str, None]] = {}
 
     def visit(section: type[BaseModel], heading: str) -> None:
         for name, field in section.model_fields.items():
@@ -107,7 +107,9 @@ def _all_keys() -> dict[str, str]:
             listed = typing.get_origin(field.annotation) is tuple
             path = f"{heading}.{name}" if heading else name
             if not inner or name == "parameters":
-                homes.setdefault(name, f"[{heading}]" if heading else "the top of the file")
+                kind = _tag(section)
+                home = f"[{heading}]" if heading else "the top of the file"
+                homes.setdefault(name, {})[f'{home} with kind = "{kind}"' if kind else home] = None
                 continue
             for variant in inner:
                 visit(variant, path if not listed else f"[{path}]")
@@ -300,9 +302,13 @@ def _literals(field: FieldInfo | None) -> tuple[Any, ...]:
 def _unknown_key(file: str, key: str, name: str, parent: _Place) -> Finding:
     known = list(parent.classes[0].model_fields)
     remedy = suggest_key(name, known)
-    home = _all_keys().get(name)
-    if not remedy and home:
-        remedy = f"{name} is a key of {home}: move it there, or delete the line"
+    homes = [*_all_keys().get(name, ())]
+    if not remedy and homes:
+        here = tuple(home for home in homes if home.startswith(f"[{parent.name}] with"))
+        if here:
+            remedy = f"{name} is a key of {' or '.join(here)}: correct the kind, or delete the line"
+        else:
+            remedy = f"{name} is a key of {homes[0]}: move it there, or delete the line"
     return Finding(
         file,
         key,

@@ -31,6 +31,7 @@ CLEARANCE = 0.7
 _TIGHTENINGS = 6
 _KEPT = 3
 _MOVES = 6
+_REPACKINGS = 2
 
 
 def pack_crystals(
@@ -63,7 +64,8 @@ def pack_crystals(
     ellipsoids, and crystals of which a share is to touch the network, go through `dense_packing`,
     which lets the network cut crystals flat. There the gaps are measured again on the surfaces
     themselves; a grain in which caps or ellipsoids keep less than ``CLEARANCE`` of the gap, as the
-    balls they are packed by leave out their edges, is packed again with a larger gap.
+    balls they are packed by leave out their edges, is packed again with a larger gap. Where one
+    grain cannot be, all are filled anew with a gap larger by what is missing, twice at most.
     """
     plain = request.stretches is None and request.contact_share is None
     if plain and request.nearest_neighbour_nm is None:
@@ -74,27 +76,56 @@ def pack_crystals(
                 for grain, (crystals, centres, axes) in enumerate(places)
                 for crystal, centre, axis in zip(crystals, centres, axes, strict=True)
             )
+    return _packed_densely(cells, request, request.gap_nm, generator, _REPACKINGS)
+
+
+def _packed_densely(
+    cells: tuple[LaguerreCell, ...],
+    request: PackingRequest,
+    asked_gap_nm: float,
+    generator: np.random.Generator,
+    repackings: int,
+) -> tuple[Inclusion, ...]:
     shapes = crystal_shapes(request)
     rooms = [room_of(cell, request.inset_nm, request.gap_nm, request.margin_nm) for cell in cells]
     fillings, left_over = pack_densely(rooms, shapes, generator)
     if left_over:
-        raise _too_many(request, left_over, sum(cell.volume_nm3 for cell in cells))
+        volume = sum(cell.volume_nm3 for cell in cells)
+        raise _too_many(request, asked_gap_nm, left_over, volume)
     fillings = adjust_spacing(rooms, fillings, shapes)
-    return tuple(
-        inclusion
-        for grain, (room, filling) in enumerate(zip(rooms, fillings, strict=True))
-        for inclusion in _cleared(grain, room, filling, shapes, generator)
-    )
+    try:
+        return tuple(
+            inclusion
+            for grain, (room, filling) in enumerate(zip(rooms, fillings, strict=True))
+            for inclusion in _cleared(grain, room, filling, shapes, generator, asked_gap_nm)
+        )
+    except _TooNearError as refusal:
+        if not repackings:
+            raise
+        wider = replace(
+            request, gap_nm=request.gap_nm + refusal.missing_nm, flat_margin_nm=request.margin_nm
+        )
+    return _packed_densely(cells, wider, asked_gap_nm, generator, repackings - 1)
 
 
-def _too_many(request: PackingRequest, left_over: list[int], volume_nm3: float) -> RefusedError:
+class _TooNearError(RefusedError):
+    """Crystals of a grain that cannot be parted there."""
+
+    def __init__(self, message: str, missing_nm: float) -> None:
+        super().__init__(message)
+        self.missing_nm = missing_nm
+
+
+def _too_many(
+    request: PackingRequest, asked_gap_nm: float, left_over: list[int], volume_nm3: float
+) -> RefusedError:
     lost = float((4.0 / 3.0 * np.pi * request.radii_nm[left_over] ** 3).sum())
     asked, reached = request.volume_nm3 / volume_nm3, (request.volume_nm3 - lost) / volume_nm3
     touching = "" if request.contact_share is None else ", the share on the network"
     return RefusedError(
         f"{len(request.radii_nm)} crystals that take up {asked:.3f} of the cell do not all fit: "
         f"this seed reached {reached:.3f}, without {len(left_over)} of them, at gaps of "
-        f"{request.gap_nm:g} nm and with caps on {request.capped.sum()}. Lower the crystal "
+        f"{asked_gap_nm:g} nm and with caps on {request.capped.sum()}. Lower the crystal "
         f"fraction to that, the gap (crystal_gap_nm), the caps{touching} or the thickness of the "
         "network, or use larger or more grains, or another seed."
     )
@@ -153,9 +184,10 @@ def _cleared(
     filling: GrainFilling,
     shapes: CrystalShapes,
     generator: np.random.Generator,
+    gap_nm: float,
 ) -> list[Inclusion]:
     """Inclusions of a grain whose true gaps are large enough."""
-    wanted = CLEARANCE * shapes.request.gap_nm
+    wanted = CLEARANCE * gap_nm
     tightened, flats = shapes, (filling.number_of_flats, filling.number_of_flats)
     found = _inclusions(grain, room, filling, shapes)
     clearance = first = smallest_clearance_nm(found, room.normals, room.offsets)
@@ -178,8 +210,9 @@ def _cleared(
             clearance = smallest_clearance_nm(found, room.normals, room.offsets)
     if clearance >= wanted:
         return found
-    raise RefusedError(
+    raise _TooNearError(
         f"the crystals of grain {grain} come within {first:.3g} nm of each other or of the "
-        f"network, instead of {shapes.request.gap_nm:g} nm: there is no room to part them. Lower "
-        "the crystal fraction, the caps or the gap (crystal_gap_nm), or use another seed."
+        f"network, instead of {gap_nm:g} nm: there is no room to part them. Lower "
+        "the crystal fraction, the caps or the gap (crystal_gap_nm), or use another seed.",
+        max(wanted - first, 0.02),
     )

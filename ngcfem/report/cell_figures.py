@@ -141,7 +141,7 @@ def draw_targets(report: DescriptorReport) -> bytes | None:
         return png(figure)
 
 
-def draw_correlations(cells: Sequence[CorrelationFunctions]) -> bytes:
+def draw_correlations(cells: Sequence[CorrelationFunctions], mean: bool = False) -> bytes:
     """Draw two-point correlations and lineal paths of the phases.
 
     Parameters
@@ -149,6 +149,8 @@ def draw_correlations(cells: Sequence[CorrelationFunctions]) -> bytes:
     cells : sequence of CorrelationFunctions
         The cell, and then any other realizations: from two cells on, the band is the mean of all
         with twice the standard deviation of one.
+    mean : bool
+        Whether the line is the mean of the cells, not the first of them.
 
     Returns
     -------
@@ -160,11 +162,12 @@ def draw_correlations(cells: Sequence[CorrelationFunctions]) -> bytes:
     with styled():
         figure = new_figure(10.2, 4.3)
         left, right = figure.subplots(1, 2)
-        for phase, name in enumerate(first.phase_names):
+        for name in first.phase_names:
             alike = [other for other in cells if name in other.phase_names]
             rows = [other.phase_names.index(name) for other in alike]
             colour, label = colours[name], name.replace("_", "-")
-            fraction = first.two_point[phase, phase, 0]
+            shares = [other.two_point[n, n, 0] for n, other in zip(rows, alike, strict=True)]
+            fraction = np.mean(shares) if mean else shares[0]
             left.axhline(fraction**2, color=colour, linewidth=0.8, linestyle=":")
             for axes, x, curves in (
                 (
@@ -178,9 +181,12 @@ def draw_correlations(cells: Sequence[CorrelationFunctions]) -> bytes:
                     [other.lineal_path[n] for n, other in zip(rows, alike, strict=True)],
                 ),
             ):
-                axes.plot(x[0], curves[0], color=colour, label=label)
+                band = correlation_band(x, curves)
+                if mean:
+                    axes.plot(band.distance_nm, band.mean, color=colour, label=label)
+                else:
+                    axes.plot(x[0], curves[0], color=colour, label=label)
                 if len(alike) > 1:
-                    band = correlation_band(x, curves)
                     spread = 2.0 * band.standard_deviation
                     axes.fill_between(
                         band.distance_nm,

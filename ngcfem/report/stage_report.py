@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
 from ngcfem.microstructure.cell import PeriodicCell
-from ngcfem.microstructure.correlations import cell_correlations
+from ngcfem.microstructure.correlations import CorrelationFunctions, cell_correlations
 from ngcfem.microstructure.descriptors import DescriptorReport
 from ngcfem.microstructure.statistics import CompositeStatistics
 from ngcfem.report.cell_figures import draw_correlations, draw_sizes, draw_targets
@@ -48,8 +48,7 @@ _CAPTIONS: dict[str, str] = {
     "targets": "How far each measure lies from its target, in units of its tolerance; beyond the "
     "band it is missed.",
     "correlations": "Chance that two points at distance r lie in the same phase, and that a "
-    "segment of length r lies in one phase. A band shows the mean of several "
-    "cells and twice the standard deviation of one.",
+    "segment of length r lies in one phase.",
     "rve_undeformed": "The mesh by phase, in space with the half facing you cut away; lines are "
     "the edges of the elements.",
     "mesh_grains_apart": "The elements of each grain with its share of the network, moved apart; "
@@ -96,7 +95,7 @@ def write_cell_report(
     cell: PeriodicCell,
     report: DescriptorReport,
     statistics: CompositeStatistics | None = None,
-    others: Sequence[PeriodicCell] = (),
+    functions: CorrelationFunctions | None = None,
 ) -> StageReport:
     """Draw a cell and write the page that shows it.
 
@@ -112,8 +111,8 @@ def write_cell_report(
         Its measures.
     statistics : CompositeStatistics, optional
         What it was made from.
-    others : sequence of PeriodicCell
-        Other realizations, for the bands of the correlation functions.
+    functions : CorrelationFunctions, optional
+        Its correlation functions; computed if they are not given.
 
     Returns
     -------
@@ -148,8 +147,7 @@ def write_cell_report(
     if targets is not None:
         files.keep("targets", targets)
     if len(cell.phase_names) > 1:
-        functions = [cell_correlations(each) for each in (cell, *others)]
-        files.keep("correlations", draw_correlations(functions))
+        files.keep("correlations", draw_correlations([functions or cell_correlations(cell)]))
     rows = [
         (
             entry.name,

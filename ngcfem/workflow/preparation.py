@@ -18,6 +18,7 @@ from ngcfem.mesh.quality import MeshQuality, measure_mesh
 from ngcfem.mesh.reading import read_written_mesh
 from ngcfem.mesh.writing import write_mesh
 from ngcfem.microstructure.cell import PeriodicCell
+from ngcfem.microstructure.correlations import CorrelationFunctions
 from ngcfem.microstructure.descriptors import (
     DescriptorReport,
     describe_cell,
@@ -25,6 +26,7 @@ from ngcfem.microstructure.descriptors import (
 )
 from ngcfem.microstructure.fractions import geometric_fractions
 from ngcfem.microstructure.statistics import CompositeStatistics
+from ngcfem.quantities import FloatArray
 from ngcfem.results.run import RunDirectory
 from ngcfem.workflow.watching import Watcher
 
@@ -107,6 +109,38 @@ def descriptor_entries(
             {**asdict(entry), "accepted": entry.accepted} for entry in report.descriptors
         ],
         "statistics": [asdict(entry) for entry in statistics.records] if statistics else [],
+    }
+
+
+def correlation_entries(functions: CorrelationFunctions) -> dict[str, Any]:
+    """Correlation functions of a cell as plain JSON.
+
+    Parameters
+    ----------
+    functions : CorrelationFunctions
+        Of one cell.
+
+    Returns
+    -------
+    dict
+        Entries of correlations.json, by the names of the functions and then of the phases.
+    """
+    names = functions.phase_names
+
+    def by_phase(rows: FloatArray) -> dict[str, Any]:
+        return {name: row.tolist() for name, row in zip(names, rows, strict=True)}
+
+    return {
+        "distance_nm": functions.distance_nm.tolist(),
+        "two_point": {
+            name: by_phase(row) for name, row in zip(names, functions.two_point, strict=True)
+        },
+        "path_nm": functions.path_nm.tolist(),
+        "lineal_path": by_phase(functions.lineal_path),
+        "lineal_path_along_periods": [by_phase(rows) for rows in functions.lineal_path_along],
+        "specific_surface_per_nm": {
+            name: by_phase(row) for name, row in zip(names, functions.specific_surface, strict=True)
+        },
     }
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from ngcfem.workflow.evaluation import compare_stage, report_stage
 from ngcfem.workflow.problem_size import estimate_cost, size_of_mesh
 from ngcfem.workflow.run import resume_run, run_case
 from ngcfem.workflow.watching import Watcher
+
+if TYPE_CHECKING:
+    from ngcfem.report.cell_ensemble_page import MeasuredCell
 
 __all__ = [
     "compare_stage",
@@ -103,7 +107,25 @@ def generate_cells_stage(
         As `generate_cell_stage` says; of an ensemble, after all were tried.
     """
     path = directory or _stage_directory(case, "cell")
-    return make_realizations(case, path, generate_cell_stage, watcher or Watcher())
+    if case.n_realizations == 1:
+        return generate_cell_stage(case, path)
+    measured: list[MeasuredCell] = []
+
+    def make(single: Case, place: Path) -> str:
+        told, cell = _make_cell(single, place)
+        measured.append(cell)
+        return told
+
+    watcher = watcher or Watcher()
+    try:
+        return make_realizations(case, path, make, watcher)
+    finally:
+        # a realization that was refused leaves the others to be looked at
+        if len(measured) > 1:
+            from ngcfem.report.cell_ensemble_page import write_cell_ensemble_page
+
+            page = write_cell_ensemble_page(path, f"Cells of {case.name}", measured)
+            watcher.message(f"look at all of them together: {page}")
 
 
 def generate_meshes_stage(
@@ -218,9 +240,15 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
     RefusedError
         If the cell does not meet its statistics.
     """
+    return _make_cell(case, directory or _stage_directory(case, "cell"))[0]
+
+
+def _make_cell(case: Case, path: Path) -> "tuple[str, MeasuredCell]":
+    from ngcfem.microstructure.correlations import cell_correlations
     from ngcfem.microstructure.descriptors import describe_cell, refuse_descriptors
+    from ngcfem.report.cell_ensemble_page import MeasuredCell
     from ngcfem.report.stage_report import write_cell_report
-    from ngcfem.workflow.preparation import descriptor_entries
+    from ngcfem.workflow.preparation import correlation_entries, descriptor_entries
 
     cell = build_cell(case)
     if cell is None:
@@ -235,13 +263,14 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
                 )
             ]
         )
-    path = directory or _stage_directory(case, "cell")
     path.mkdir(parents=True, exist_ok=True)
     statistics = build_statistics(case)
     report = describe_cell(cell, statistics)
+    functions = cell_correlations(cell)
     write_text_atomically(path / "cell.json", cell.to_json())
     write_json_atomically(path / "descriptors.json", descriptor_entries(report, statistics))
-    shown = write_cell_report(path, f"Cell of {case.name}", cell, report, statistics)
+    write_json_atomically(path / "correlations.json", correlation_entries(functions))
+    shown = write_cell_report(path, f"Cell of {case.name}", cell, report, statistics, functions)
     lines = [f"{case.microstructure.kind}: {cell.volume_nm3:.6g} nm^3, written to {path}"]
     lines += [
         f"  {name}: {100.0 * share:.2f} vol%" for name, share in report.phase_fractions.items()
@@ -249,7 +278,7 @@ def generate_cell_stage(case: Case, directory: Path | None = None) -> str:
     lines.append(report.table())
     lines += [f"  {line}" for line in shown.told]
     refuse_descriptors(report, allow=allows_missed_targets(case))
-    return "\n".join(lines)
+    return "\n".join(lines), MeasuredCell(path.name, report, functions)
 
 
 def generate_mesh_stage(

@@ -65,6 +65,12 @@ FREE_DIAGONAL = '[["free", 0.0, 0.0], [0.0, "free", 0.0], [0.0, 0.0, 0.95]]'
 
 # What is replaced, by what, the key that is named, and words of the message.
 BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "key of another kind": (
+        'kind = "laminate"',
+        'kind = "laminate"\nn_grains = 8',
+        "microstructure.n_grains",
+        ('n_grains is a key of [microstructure] with kind = "nanocomposite"', "correct the kind"),
+    ),
     "syntax": ("seed = 1", "seed = = 1", "line 3", ("Invalid value",)),
     "decimal comma": ("size_nm = 3.0", "size_nm = 3,0", "line 12", ("decimal points",)),
     "open quotes": ('name = "a"', 'name = "a', "line 15", ("quotes",)),

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ngcfem.mesh.periodic_mesh import PeriodicMesh
 from ngcfem.mesh.quality import cell_volumes, mesh_quality, tetrahedron_shapes
 from ngcfem.mesh.reading import read_written_mesh
 from ngcfem.microstructure.cell import Cap, Flat, Inclusion, Layer, PeriodicCell
+from ngcfem.microstructure.correlations import cell_correlations
 from ngcfem.microstructure.descriptor import Descriptor
 from ngcfem.microstructure.descriptors import DescriptorReport, describe_cell
 from ngcfem.microstructure.fractions import geometric_fractions
@@ -23,6 +25,11 @@ from ngcfem.microstructure.generation import generate_cell
 from ngcfem.microstructure.statistics import CompositeStatistics
 from ngcfem.report import stage_report
 from ngcfem.report.bodies import Body, surface_volume
+from ngcfem.report.cell_ensemble_page import (
+    MeasuredCell,
+    correlation_deviations,
+    write_cell_ensemble_page,
+)
 from ngcfem.report.cell_figures import draw_targets
 from ngcfem.report.cell_surfaces import cap_surface, cell_bodies, crystal_surface
 from ngcfem.report.interactive_view import interactive_view
@@ -264,7 +271,7 @@ def test_page_of_a_cell(composite, tmp_path, monkeypatch):
     # pictures have a test of their own, and take their time
     monkeypatch.setattr(stage_report, "draw_cell_pictures", lambda *_: Pictures({}, "no camera"))
     report = describe_cell(composite, STATISTICS)
-    shown = write_cell_report(tmp_path, HOSTILE, composite, report, STATISTICS, (composite,))
+    shown = write_cell_report(tmp_path, HOSTILE, composite, report, STATISTICS)
     text = shown.page.read_text()
     assert HOSTILE not in text
     assert "mean grain diameter" in text
@@ -282,6 +289,41 @@ def test_page_of_a_cell(composite, tmp_path, monkeypatch):
     assert "Targets are missed" not in text
     assert "no camera" in text
     assert shown.obstacle == "no camera"
+
+
+def test_page_of_several_cells(composite, tmp_path):
+    def moved(factor):
+        found = cell_correlations(composite, spacing_nm=0.6)
+        return replace(found, two_point=factor * found.two_point)
+
+    first = describe_cell(composite, STATISTICS)
+    wanted = next(entry for entry in first.descriptors if entry.name == "number of crystals")
+    entries = tuple(
+        replace(entry, achieved=entry.achieved + 4.0) if entry is wanted else entry
+        for entry in first.descriptors
+    )
+    cells = [
+        MeasuredCell("000", first, moved(0.9)),
+        MeasuredCell("001", replace(first, descriptors=entries), moved(1.1)),
+    ]
+    # S is 0.9 and 1.1 of the same function f, with f(0) the fraction: the distance is 0.1 f
+    f = cell_correlations(composite, spacing_nm=0.6)
+    expected = [
+        0.1 * np.sqrt(np.mean(f.two_point[i, i] ** 2)) / f.two_point[i, i, 0]
+        for i in range(len(f.phase_names))
+    ]
+    for row in correlation_deviations([cell.functions for cell in cells]):
+        assert row == pytest.approx(expected, rel=1e-12)
+    text = write_cell_ensemble_page(tmp_path, HOSTILE, cells).read_text()
+    assert HOSTILE not in text
+    assert (tmp_path / "figures" / "correlations.png").exists()
+    line = re.search(r"<tr><td[^>]*>number of crystals.*?</tr>", text, re.DOTALL)
+    assert line is not None
+    numbers = re.findall(r">([\d.]+)<", line.group(0))
+    count = wanted.achieved
+    assert [float(x) for x in numbers[:4]] == pytest.approx(
+        [count + 2.0, 8.0**0.5, count, count + 4.0], rel=1e-3
+    )
 
 
 def test_page_and_figure_say_what_is_missed(tmp_path, monkeypatch):
