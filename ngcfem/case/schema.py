@@ -168,6 +168,8 @@ class Case:
             phase["parameters"] = {
                 name: value["value"] for name, value in phase["parameters"].items()
             }
+        if "imperfection" in document:
+            document["imperfection"] = _bare(document["imperfection"])
         for section, key, path in (
             ("statistics", "file", self.statistics_path),
             ("mesh", "file", self.mesh_path),

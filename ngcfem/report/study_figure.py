@@ -239,7 +239,7 @@ def _draw_map(axes: "Axes", member: StudyMember, section: _Section, scale: Any) 
         )
         if len(lines):
             axes.add_collection(
-                LineCollection(lines + image, colors="#30363d", linewidths=0.5, alpha=0.6)
+                LineCollection(list(lines + image), colors="#30363d", linewidths=0.5, alpha=0.6)
             )
     localization = member.localization
     words = [member.name]

@@ -394,7 +394,7 @@ def _read_piece(path: Path) -> FieldFile:
         return found
 
     return FieldFile(
-        vtk_to_numpy(grid.GetPoints().GetData())[used].copy(),
+        np.array(vtk_to_numpy(grid.GetPoints().GetData())[used], dtype=np.float64),
         cells.reshape(corners.shape),
         arrays(grid.GetPointData(), used),
         arrays(grid.GetCellData(), None),

@@ -106,6 +106,7 @@ def test_a_directory_of_something_else_is_refused(run, tmp_path):
 def test_fields_read_back_are_those_of_the_mesh(run, tmp_path):
     assert run("run", "strong.toml", "--out", "r").exit_code == 0
     fields = read_last_fields(tmp_path / "r" / "fields")
+    assert fields is not None
     assert fields.dimension == 2
     assert fields.volumes.sum() == pytest.approx(96.0)
     np.testing.assert_allclose(fields.volumes @ fields.centres_nm / 96.0, [4.0, 6.0], atol=1e-6)
