@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ngcfem.atomprobe.statistics import StatisticsFile
-from ngcfem.case.sections import CaseDocument
+from ngcfem.case.sections import LAW_FILE_PATTERN, CaseDocument
 from ngcfem.constitutive.parameters import LAW_PARAMETERS, ParameterSpec
 
 SCHEMA_FILE = Path(__file__).with_name("case.schema.json")
@@ -32,6 +32,8 @@ def case_json_schema() -> dict[str, Any]:
     }
     for law in LAW_PARAMETERS:
         definitions[_phase_name(law)] = _phase_of_law(phase, law)
+    schema["properties"]["phase"]["items"]["anyOf"].append({"$ref": "#/$defs/Phase-of-a-file"})
+    definitions["Phase-of-a-file"] = _phase_of_a_file(phase)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -71,7 +73,8 @@ def _phase_name(law: str) -> str:
 
 def _phase_of_law(phase: Mapping[str, Any], law: str) -> dict[str, Any]:
     properties = dict(phase["properties"])
-    properties["law"] = {**properties["law"], "enum": [law]}
+    description = properties["law"]["description"]
+    properties["law"] = {"description": description, "type": "string", "enum": [law]}
     properties["parameters"] = {
         "description": properties["parameters"]["description"],
         "anyOf": [
@@ -85,6 +88,25 @@ def _phase_of_law(phase: Mapping[str, Any], law: str) -> dict[str, Any]:
         ],
     }
     return {**phase, "properties": properties, "title": f"Phase of law {law}"}
+
+
+def _phase_of_a_file(phase: Mapping[str, Any]) -> dict[str, Any]:
+    """A law of a user's own: its parameters are known to its file alone."""
+    properties = dict(phase["properties"])
+    properties["law"] = {
+        "description": "Constitutive law of your own: Python file and class.",
+        "type": "string",
+        "pattern": LAW_FILE_PATTERN,
+    }
+    values = {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/Value"}]}
+    properties["parameters"] = {
+        "description": properties["parameters"]["description"],
+        "anyOf": [
+            {"type": "string", "description": "Parameter file (TOML)."},
+            {"type": "object", "additionalProperties": values},
+        ],
+    }
+    return {**phase, "properties": properties, "title": "Phase of a law from a file"}
 
 
 def _parameter(spec: ParameterSpec) -> dict[str, Any]:

@@ -13,7 +13,14 @@ from ngcfem.case.sections import MaterialFile, PhaseSection
 from ngcfem.case.suggestions import suggest_key
 from ngcfem.case.toml_text import decode_text, parse_toml, read_bytes
 from ngcfem.case.values import Value
-from ngcfem.constitutive.parameters import LAW_PARAMETERS, check_parameters
+from ngcfem.constitutive.law_files import (
+    LawFileError,
+    law_class_name,
+    law_from_file,
+    located_law,
+    names_law_file,
+)
+from ngcfem.constitutive.parameters import LAW_PARAMETERS, check_parameters, law_parameters
 from ngcfem.errors import Finding, InputError
 
 MATERIALS_FOLDER = "materials"
@@ -29,7 +36,7 @@ class CasePhase:
     name : str
         Name of the phase.
     law : str
-        Name of the constitutive law.
+        Name of the constitutive law; one of a user's own by the absolute path of its file.
     values : mapping of str to Value
         Every parameter of the law, defaults included, with unit in the name.
     references : tuple of str
@@ -45,9 +52,69 @@ class CasePhase:
     source: Path | None = None
 
     @property
+    def law_name(self) -> str:
+        """Name of the law for a reader: without the file."""
+        return law_class_name(self.law)
+
+    @property
     def parameters(self) -> dict[str, float]:
         """The bare numbers."""
         return {name: value.value for name, value in self.values.items()}
+
+
+@dataclass(frozen=True)
+class LoadedMaterial:
+    """A parameter file by itself, without a case.
+
+    Parameters
+    ----------
+    title : str
+        What the material is.
+    phase : CasePhase
+        Law and parameters; the name of the phase is that of the file.
+    """
+
+    title: str
+    phase: CasePhase
+
+
+def load_material(path: Path) -> LoadedMaterial:
+    """Read and check a parameter file by itself.
+
+    Parameters
+    ----------
+    path : Path
+        Parameter file (TOML).
+
+    Returns
+    -------
+    LoadedMaterial
+        Its title, law and parameters, defaults filled in.
+
+    Raises
+    ------
+    InputError
+        If it is no sound parameter file, with every finding.
+    """
+    material, findings = _read_material_file(path)
+    if material is None:
+        raise InputError(findings)
+    law = located_law(material.law, path.parent)
+    findings = _wrong_law(law, str(path), "law")
+    if findings:
+        raise InputError(findings)
+    phase, findings = _checked_phase(
+        path.stem,
+        law,
+        material.parameters,
+        str(path),
+        "parameters",
+        material.references,
+        path,
+    )
+    if phase is None:
+        raise InputError(findings)
+    return LoadedMaterial(material.title, phase)
 
 
 def freeze(value: Any) -> Any:
@@ -113,6 +180,10 @@ def resolve_phase(
     tuple of CasePhase or None, and list of Finding
         The phase if its parameters are sound, and everything that is wrong with them.
     """
+    law = located_law(section.law, directory)
+    wrong = _wrong_law(law, file, f"phase[{index}].law")
+    if wrong:
+        return None, wrong
     key = f"phase[{index}].parameters"
     values: Mapping[str, Any]
     references: tuple[str, ...] = ()
@@ -132,7 +203,7 @@ def resolve_phase(
         material, findings = _read_material_file(source)
         if material is None:
             return None, findings
-        if material.law != section.law:
+        if located_law(material.law, source.parent) != law:
             return None, [
                 Finding(
                     file,
@@ -146,19 +217,43 @@ def resolve_phase(
         file, key = str(source), "parameters"
     else:
         values = section.parameters
-    findings = _check(section.law, {name: v.value for name, v in values.items()}, file, key)
+    return _checked_phase(section.name, law, values, file, key, references, source)
+
+
+def _wrong_law(law: str, file: str, key: str) -> list[Finding]:
+    """What is wrong with a law that is named by its file."""
+    if not names_law_file(law):
+        return []
+    try:
+        law_from_file(law)
+    except LawFileError as error:
+        return [Finding(file, key, error.found, error.allowed, error.remedy)]
+    return []
+
+
+def _checked_phase(
+    name: str,
+    law: str,
+    values: Mapping[str, Any],
+    file: str,
+    key: str,
+    references: tuple[str, ...],
+    source: Path | None,
+) -> tuple[CasePhase | None, list[Finding]]:
+    """The phase with its defaults, or what is wrong with its parameters."""
+    findings = _check(law, {name: v.value for name, v in values.items()}, file, key)
     if findings:
         return None, findings
     defaults = {
         spec.name: Value(value=spec.default, provenance="assumed", reference=DEFAULT_REFERENCE)
-        for spec in LAW_PARAMETERS[section.law]
+        for spec in law_parameters(law)
         if spec.default is not None and spec.name not in values
     }
     given = {
         name: Value(value=v.value, provenance=v.provenance, reference=v.reference)
         for name, v in values.items()
     }
-    return CasePhase(section.name, section.law, given | defaults, references, source), []
+    return CasePhase(name, law, given | defaults, references, source), []
 
 
 def check_parameter_names(
@@ -182,6 +277,8 @@ def check_parameter_names(
     list of Finding
         One for each name that the law (any law, if it is unknown itself) does not take.
     """
+    if names_law_file(law):
+        return []
     laws = [law] if isinstance(law, str) and law in LAW_PARAMETERS else list(LAW_PARAMETERS)
     known = {spec.name for one in laws for spec in LAW_PARAMETERS[one]}
     unknown = {name: 0.0 for name in names if name not in known}
@@ -193,7 +290,7 @@ def check_parameter_names(
 
 
 def _check(law: str, values: Mapping[str, float], file: str, key: str) -> list[Finding]:
-    known = [spec.name for spec in LAW_PARAMETERS[law]]
+    known = [spec.name for spec in law_parameters(law)]
     findings = []
     for name, found, allowed, remedy in check_parameters(law, values):
         meant = ""

@@ -34,6 +34,7 @@ from ngcfem.case.sections import (
 from ngcfem.case.suggestions import suggest_key
 from ngcfem.case.toml_text import decode_text, parse_toml, read_bytes
 from ngcfem.case.values import Section
+from ngcfem.constitutive.law_files import law_class_name, law_file
 from ngcfem.errors import Finding, InputError
 
 
@@ -168,6 +169,10 @@ class Case:
             phase["parameters"] = {
                 name: value["value"] for name, value in phase["parameters"].items()
             }
+            code = law_file(phase["law"])
+            if code is not None:
+                content = self.input_hashes[str(code)]
+                phase["law"] = f"{content}:{law_class_name(phase['law'])}"
         if "imperfection" in document:
             document["imperfection"] = _bare(document["imperfection"])
         for section, key, path in (
@@ -301,6 +306,7 @@ def _hashes_of_inputs(parts: CaseParts, phases: tuple[CasePhase, ...]) -> dict[s
     ]
     paths = [locate(parts.directory, name) for name in named if name is not None]
     paths += [phase.source for phase in phases if phase.source is not None]
+    paths += [code for phase in phases if (code := law_file(phase.law)) is not None]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 

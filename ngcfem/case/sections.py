@@ -30,12 +30,13 @@ from ngcfem.case.values import (
     is_number,
     refuse,
 )
+from ngcfem.constitutive.law_files import names_law_file
 from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.quantities import Axis, Boundary, Kinematics, PlatenContact
 
 LARGEST_SEED = 2**63 - 1
 LARGEST_ENSEMBLE = 1000
-Law = Literal[
+BuiltInLaw = Literal[
     "elastic",
     "j2",
     "drucker-prager",
@@ -44,6 +45,13 @@ Law = Literal[
     "effective-temperature",
     "free-volume-relaxation",
 ]
+LAW_FILE_PATTERN = r"^.+\.py:[A-Za-z_]\w*$"
+Law = Annotated[
+    Annotated[BuiltInLaw, Tag("built-in")]
+    | Annotated[str, Tag("own"), Field(pattern=LAW_FILE_PATTERN)],
+    Discriminator(lambda value: "own" if names_law_file(value) else "built-in"),
+]
+"""A law that is built in, or ``file.py:ClassName`` of a user's own."""
 
 
 class StatisticsSection(Section):
@@ -405,6 +413,11 @@ class SolverSection(Section):
         description="Whether the field that spreads softening over characteristic_length_nm "
         "crosses phase boundaries, or each phase has its own.",
     )
+    nonlocal_solution: Literal["monolithic-then-staggered", "monolithic", "staggered"] = Field(
+        default="monolithic-then-staggered",
+        description="Newton's method on displacement and nonlocal field together, on each in turn, "
+        "or in turn where together fails.",
+    )
     mesh_dependent: bool = Field(
         default=_SOLVER.mesh_dependent,
         description="Accept that softening without an internal length depends on the mesh.",
@@ -429,6 +442,11 @@ class OutputSection(Section):
         default=10.0, ge=0.0, description="Checkpoint after so many minutes; 0: by count only."
     )
     figures: bool = Field(default=True, description="Whether figures and pictures are drawn.")
+    localization: bool = Field(
+        default=True,
+        description="Whether a run of a softening material looks for the loss of ellipticity, "
+        "bands and serrations.",
+    )
 
 
 class WeakRegionSection(Section):

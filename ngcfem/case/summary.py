@@ -7,7 +7,8 @@ from ngcfem.case.checks import STATISTICAL_KINDS
 from ngcfem.case.load_checks import true_strains
 from ngcfem.case.schema import Case
 from ngcfem.case.sections import CompositeSection, MixedLoad, VoxelsSection
-from ngcfem.constitutive.parameters import mesh_dependent
+from ngcfem.constitutive.nonlocal_parameters import CHARACTERISTIC_LENGTH
+from ngcfem.constitutive.parameters import mesh_dependent, softens
 from ngcfem.results.run import default_run_directory
 
 SMALL_STRAIN_LIMIT = 0.05
@@ -40,7 +41,7 @@ def _lines(case: Case) -> Iterator[str]:
         source = f"{micro.file}, {micro.surface}" + (f", {source}" if source else "")
     yield f"  {case.title}"
     yield f"  cell: {micro.kind}{grains}{seed}; {source}"
-    yield "  phases: " + ", ".join(f"{phase.name} ({phase.law})" for phase in case.phases)
+    yield "  phases: " + ", ".join(f"{phase.name} ({phase.law_name})" for phase in case.phases)
     boundary = case.load.boundary
     if boundary == "platens":
         boundary = f"{case.load.platens or 'smooth'} platens"
@@ -82,6 +83,7 @@ def remarks_on(case: Case) -> list[str]:
             f"softening without an internal length ({', '.join(softening)}): the results depend "
             "on the mesh"
         )
+    remarks += list(_coarse_for_length(case))
     if case.load.kinematics == "small" and _largest_strain(case) > SMALL_STRAIN_LIMIT * (
         1.0 + 1e-9
     ):
@@ -89,6 +91,23 @@ def remarks_on(case: Case) -> list[str]:
             f'small kinematics beyond {SMALL_STRAIN_LIMIT:g} strain: consider kinematics = "finite"'
         )
     return remarks
+
+
+def _coarse_for_length(case: Case) -> Iterator[str]:
+    """Phases whose internal length the elements asked for are too large for."""
+    size = case.mesh.size_nm
+    if size is None:
+        return
+    lengths: dict[float, list[str]] = {}
+    for phase in case.phases:
+        length = phase.parameters.get(CHARACTERISTIC_LENGTH, 0.0)
+        if length > 0.0 and size > 0.5 * length and softens(phase.law, phase.parameters):
+            lengths.setdefault(length, []).append(phase.name)
+    for length, names in lengths.items():
+        yield (
+            f"elements of {size:g} nm are larger than half the internal length of {length:g} nm "
+            f"({', '.join(names)}): see what `ngcfem run --objectivity` says of it"
+        )
 
 
 def _largest_strain(case: Case) -> float:

@@ -189,11 +189,17 @@ def _run(
         bool, typer.Option("--resume", help="Go on with the directory if there is one.")
     ] = False,
     realization: Realization = None,
+    objectivity: Annotated[
+        bool,
+        typer.Option("--objectivity", help="Run on two meshes, h and h/2, and say what differs."),
+    ] = False,
 ) -> None:
     """Run a case to its curve and report.
 
     A case with n_realizations runs them one after another, each in a directory of its own, and
     ends with their mean curve and scatter. Also under a launcher: mpiexec -n 4 ngcfem run CASE.
+    With --objectivity the same cell is meshed at the sizes of the case and at half of them, and
+    the report states band width, dissipation and curve of both.
 
     Example: ngcfem run cases/demo.toml --np 2
     """
@@ -201,7 +207,12 @@ def _run(
     from ngcfem.case.schema import load_case
 
     prepare_environment()
-    loaded = chosen_realization(load_case(case), realization)
+    loaded = load_case(case)
+    if objectivity:
+        from ngcfem.case.resolutions import check_objectivity
+
+        check_objectivity(loaded, realization)
+    loaded = chosen_realization(loaded, realization)
     if processes is not None and processes > 1:
         relaunch(
             processes,
@@ -212,13 +223,16 @@ def _run(
                 *(("--out", str(out)) if out else ()),
                 *(("--resume",) if resume else ()),
                 *(("--realization", str(realization)) if realization is not None else ()),
+                *(("--objectivity",) if objectivity else ()),
             ],
         )
     from ngcfem.cli.progress import ProgressReport
     from ngcfem.workflow.stages import run_stage
 
     with ProgressReport(loaded.load.axis, loaded.load.kinematics) as progress:
-        directory = run_stage(loaded, out, resume=resume, watcher=progress.watcher)
+        directory = run_stage(
+            loaded, out, resume=resume, watcher=progress.watcher, objectivity=objectivity
+        )
     _print_results(directory)
 
 
@@ -281,19 +295,86 @@ def _resume(directory: RunPath, processes: Processes = None) -> None:
 
 @app.command("point")
 def _point(
-    case: CasePath,
-    phase: Annotated[str, typer.Option("--phase", help="Phase whose law is driven.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Curve to write (CSV).")] = None,
+    case: Annotated[Path | None, typer.Argument(metavar="[CASE]", help="Case file (TOML).")] = None,
+    phase: Annotated[
+        str | None, typer.Option("--phase", help="Phase of the case whose law is driven.")
+    ] = None,
+    material: Annotated[
+        Path | None,
+        typer.Option("--material", help="Parameter file instead of a case; implies --tests."),
+    ] = None,
+    tests: Annotated[
+        bool,
+        typer.Option("--tests", help="Standard tests with a figure instead of the load."),
+    ] = False,
+    strain: Annotated[
+        float, typer.Option("--strain", help="Largest true strain of the tests.")
+    ] = 0.2,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Curve to write (CSV); of the tests, directory."),
+    ] = None,
 ) -> None:
-    """Drive one law along the load, without a mesh.
+    """Drive one law at a point, without a mesh.
 
-    Example: ngcfem point cases/demo.toml --phase interface --out interface.csv
+    Along the load of a case; or through the standard tests: tension, compression, simple shear,
+    unloading, jumps of the rate, each as a table, and all in one figure.
+
+    Example: ngcfem point cases/demo.toml --phase grain --tests
     """
     from ngcfem.case.schema import load_case
-    from ngcfem.workflow.stages import point_stage
+    from ngcfem.workflow.stages import material_tests_stage, phase_tests_stage, point_stage
 
+    _refuse_wrong_point(case, phase, material)
+    if material is not None:
+        _print(material_tests_stage(material, out, strain))
+        return
+    assert case is not None
+    assert phase is not None
     loaded = load_case(case, for_point=True)
-    _print(point_stage(loaded, phase, out))
+    _print(
+        phase_tests_stage(loaded, phase, out, strain) if tests else point_stage(loaded, phase, out)
+    )
+
+
+def _refuse_wrong_point(case: Path | None, phase: str | None, material: Path | None) -> None:
+    """Either a case with a phase, or a parameter file."""
+    from ngcfem.errors import Finding, InputError
+
+    findings = []
+    if (case is None) == (material is None):
+        both = "both a case and --material" if case is not None else "neither"
+        findings.append(
+            Finding(
+                "command line",
+                "point",
+                both,
+                "a case with --phase, or --material with a parameter file",
+                "give one of the two",
+            )
+        )
+    elif material is not None and phase is not None:
+        findings.append(
+            Finding(
+                "command line",
+                "--phase",
+                f'"{phase}" with --material',
+                "--phase with a case only: a parameter file holds one law",
+                "leave one of the two out",
+            )
+        )
+    elif case is not None and phase is None:
+        findings.append(
+            Finding(
+                "command line",
+                "--phase",
+                "nothing",
+                "a phase of the case",
+                "name it; `ngcfem validate` lists the phases",
+            )
+        )
+    if findings:
+        raise InputError(findings)
 
 
 @app.command("compare")

@@ -19,6 +19,7 @@ from ngcfem.constitutive.kinematics import (
     small_strain_kernel,
 )
 from ngcfem.constitutive.law import Law
+from ngcfem.constitutive.law_files import law_from_file, names_law_file
 from ngcfem.constitutive.mohr_coulomb import MohrCoulomb
 from ngcfem.constitutive.nonlocal_parameters import (
     MICROMORPHIC_MODULUS,
@@ -26,7 +27,7 @@ from ngcfem.constitutive.nonlocal_parameters import (
     OVERNONLOCAL_WEIGHT,
 )
 from ngcfem.constitutive.parameters import (
-    LAW_PARAMETERS,
+    law_parameters,
     resolve_parameters,
     strength_parameters,
 )
@@ -46,6 +47,32 @@ LAWS: Mapping[str, Law] = {
         FreeVolumeRelaxation(),
     )
 }
+
+
+def law_named(name: str) -> Law:
+    """Find a law.
+
+    Parameters
+    ----------
+    name : str
+        Key of `LAWS`, or ``file.py:ClassName``.
+
+    Returns
+    -------
+    Law
+        The law.
+
+    Raises
+    ------
+    ValueError
+        If there is no such law; a `LawFileError` if its file has no sound one.
+    """
+    if names_law_file(name):
+        return law_from_file(name)
+    if name not in LAWS:
+        raise ValueError(f"unknown law {name!r}; there are {', '.join(sorted(LAWS))}")
+    return LAWS[name]
+
 
 DEFAULT_CHUNK_SIZE = 4096
 """Points whose data fit into the second-level cache; smaller pays overhead, larger misses."""
@@ -132,7 +159,7 @@ def _compiled(law_name: str, kinematics: str, tangent: bool) -> Callable[..., Po
     """Kernel shared by every phase with the same law; parameters are arguments, not constants."""
     keep_compiled_code()
     make = finite_strain_kernel if kinematics == "finite" else small_strain_kernel
-    return jax.jit(make(LAWS[law_name], tangent))
+    return jax.jit(make(law_named(law_name), tangent))
 
 
 class BatchedLaw:
@@ -141,7 +168,7 @@ class BatchedLaw:
     Parameters
     ----------
     law_name : str
-        Name of the law, a key of `ngcfem.constitutive.parameters.LAW_PARAMETERS`.
+        Name of the law, as `law_named` takes it.
     kinematics : {"finite", "small"}
         Finite strain, or small strain with F - I as the displacement gradient.
     chunk_size : int
@@ -162,13 +189,11 @@ class BatchedLaw:
     def __init__(
         self, law_name: str, kinematics: Kinematics, chunk_size: int = DEFAULT_CHUNK_SIZE
     ) -> None:
-        if law_name not in LAWS:
-            raise ValueError(f"unknown law {law_name!r}; there are {', '.join(sorted(LAWS))}")
+        law = law_named(law_name)
         if kinematics not in ("finite", "small"):
             raise ValueError(f"kinematics must be 'finite' or 'small', not {kinematics!r}")
         if chunk_size < 1:
             raise ValueError(f"chunk_size must be at least 1, not {chunk_size}")
-        law = LAWS[law_name]
         self.law_name = law_name
         self.kinematics = kinematics
         self.chunk_size = chunk_size
@@ -207,7 +232,7 @@ class BatchedLaw:
             Values in the units of the names, without those of the internal length.
         """
         resolved = resolve_parameters(self.law_name, parameters)
-        names = [spec.name for spec in LAW_PARAMETERS[self.law_name]]
+        names = [spec.name for spec in law_parameters(self.law_name)]
         return np.array([resolved[name] for name in names if name not in NONLOCAL_NAMES])
 
     def scaled_strength(self, parameter_vector: FloatArray, factors: FloatArray) -> FloatArray:
@@ -227,7 +252,7 @@ class BatchedLaw:
             those of all.
         """
         scaled = set(strength_parameters(self.law_name))
-        names = [spec.name for spec in LAW_PARAMETERS[self.law_name]]
+        names = [spec.name for spec in law_parameters(self.law_name)]
         columns = np.array([name in scaled for name in names if name not in NONLOCAL_NAMES])
         rows = np.tile(parameter_vector, (len(factors), 1))
         rows[:, columns] *= factors[:, None]
@@ -236,7 +261,7 @@ class BatchedLaw:
     @property
     def nonlocal_variable(self) -> str | None:
         """Internal variable that feeds a nonlocal field, or None if the law takes none."""
-        return LAWS[self.law_name].nonlocal_variable
+        return law_named(self.law_name).nonlocal_variable
 
     def field_constants(self, parameters: Mapping[str, float]) -> FloatArray:
         """Constants of the nonlocal softening.
@@ -268,7 +293,7 @@ class BatchedLaw:
             C_p^-1 = I (finite) or zero plastic strain (small), zero internal variables.
         """
         state = np.zeros((n, self.number_of_state_variables))
-        if self.kinematics == "finite" and LAWS[self.law_name].has_plastic_strain:
+        if self.kinematics == "finite" and law_named(self.law_name).has_plastic_strain:
             state[:, :3] = 1.0
         return state
 

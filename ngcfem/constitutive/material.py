@@ -1,5 +1,6 @@
 """A phase with its law and the values of its parameters."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from ngcfem.constitutive.parameters import (
     resolve_parameters,
     softens,
 )
+from ngcfem.constitutive.strength import shear_and_bulk_modulus
 from ngcfem.errors import Finding, InputError
 
 
@@ -22,7 +24,8 @@ class Material:
     phase : str
         Name of the phase, as in the mesh.
     law : str
-        Name of the law, a key of `ngcfem.constitutive.parameters.LAW_PARAMETERS`.
+        Name of the law, a key of `ngcfem.constitutive.parameters.LAW_PARAMETERS`, or
+        ``file.py:ClassName`` for a law from a file.
     parameters : mapping of str to float
         Parameters as given; those left out take their default.
 
@@ -64,3 +67,11 @@ class Material:
     def characteristic_length_nm(self) -> float:
         """Internal length of the nonlocal field; 0 without one."""
         return self.resolved.get(CHARACTERISTIC_LENGTH, 0.0)
+
+    @property
+    def isotropic_moduli_gpa(self) -> tuple[float, float]:
+        """Shear and bulk modulus; NaN for a law without isotropic elastic constants."""
+        resolved = self.resolved
+        if "youngs_modulus_gpa" not in resolved:
+            return math.nan, math.nan
+        return shear_and_bulk_modulus(resolved)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 
 from ngcfem.constitutive.free_volume_parameters import ACTIVATED_FLOW
+from ngcfem.constitutive.law_files import LawFileError, law_from_file, names_law_file
 from ngcfem.constitutive.mohr_coulomb_parameters import (
     MOHR_COULOMB,
     mohr_coulomb_conditions,
@@ -28,7 +29,7 @@ _DRUCKER_PRAGER = "Drucker and Prager (1952), Q. Appl. Math. 10, 157, doi 10.109
 _VOCE = "Voce (1955), Metallurgia 51, 219"
 
 # 10 000 GPa is far above any solid: the bound is there to catch a value given in MPa or Pa.
-_ELASTIC: tuple[ParameterSpec, ...] = (
+ELASTIC: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "youngs_modulus_gpa",
         "GPa",
@@ -51,6 +52,7 @@ _ELASTIC: tuple[ParameterSpec, ...] = (
         reference=_HENCKY,
     ),
 )
+"""Isotropic elastic constants, which every law here begins with."""
 
 _HARDENING: tuple[ParameterSpec, ...] = (
     ParameterSpec(
@@ -153,12 +155,36 @@ _PRESSURE: tuple[ParameterSpec, ...] = (
 )
 
 LAW_PARAMETERS: Mapping[str, tuple[ParameterSpec, ...]] = {
-    "elastic": _ELASTIC,
-    "j2": (*_ELASTIC, *_HARDENING, *OVERNONLOCAL, *MICROMORPHIC),
-    "drucker-prager": (*_ELASTIC, *_HARDENING, *_PRESSURE, *OVERNONLOCAL, *MICROMORPHIC),
-    "mohr-coulomb": (*_ELASTIC, *MOHR_COULOMB, *OVERNONLOCAL),
-    **{law: (*_ELASTIC, *own) for law, own in ACTIVATED_FLOW.items()},
+    "elastic": ELASTIC,
+    "j2": (*ELASTIC, *_HARDENING, *OVERNONLOCAL, *MICROMORPHIC),
+    "drucker-prager": (*ELASTIC, *_HARDENING, *_PRESSURE, *OVERNONLOCAL, *MICROMORPHIC),
+    "mohr-coulomb": (*ELASTIC, *MOHR_COULOMB, *OVERNONLOCAL),
+    **{law: (*ELASTIC, *own) for law, own in ACTIVATED_FLOW.items()},
 }
+
+
+def law_parameters(law: str) -> tuple[ParameterSpec, ...]:
+    """Parameters of a law, built in or from a file.
+
+    Parameters
+    ----------
+    law : str
+        Key of `LAW_PARAMETERS`, or ``file.py:ClassName``.
+
+    Returns
+    -------
+    tuple of ParameterSpec
+        In the order in which the law reads them.
+
+    Raises
+    ------
+    KeyError
+        If there is no such law.
+    LawFileError
+        If the file has no sound law.
+    """
+    return law_from_file(law).parameters if names_law_file(law) else LAW_PARAMETERS[law]
+
 
 SMALLEST_RATE_SENSITIVITY = 1e-4
 """Below it (and above 0) the plastic strain of a step is lost in rounding: (1 + eps)^(1/m)."""
@@ -172,7 +198,7 @@ def resolve_parameters(law: str, values: Mapping[str, float]) -> dict[str, float
     Parameters
     ----------
     law : str
-        Key of `LAW_PARAMETERS`.
+        Key of `LAW_PARAMETERS`, or ``file.py:ClassName``.
     values : mapping of str to float
         Values given; they must have passed `check_parameters`.
 
@@ -187,7 +213,7 @@ def resolve_parameters(law: str, values: Mapping[str, float]) -> dict[str, float
         If a required parameter is missing.
     """
     resolved: dict[str, float] = {}
-    for spec in LAW_PARAMETERS[law]:
+    for spec in law_parameters(law):
         value = values.get(spec.name, spec.default)
         if value is None:
             raise KeyError(f"{law}: {spec.name} is required")
@@ -208,7 +234,7 @@ def strength_parameters(law: str) -> tuple[str, ...]:
     tuple of str
         Their names; empty for a law without strength.
     """
-    return tuple(spec.name for spec in LAW_PARAMETERS[law] if spec.is_strength)
+    return tuple(spec.name for spec in law_parameters(law) if spec.is_strength)
 
 
 def softens(law: str, values: Mapping[str, float]) -> bool:
@@ -217,7 +243,7 @@ def softens(law: str, values: Mapping[str, float]) -> bool:
     Parameters
     ----------
     law : str
-        Key of `LAW_PARAMETERS`.
+        Key of `LAW_PARAMETERS`, or ``file.py:ClassName``.
     values : mapping of str to float
         Valid parameters.
 
@@ -226,6 +252,8 @@ def softens(law: str, values: Mapping[str, float]) -> bool:
     bool
         True also where an internal length gives a band its width; see `mesh_dependent`.
     """
+    if names_law_file(law):
+        return bool(law_from_file(law).softens(resolve_parameters(law, values)))
     names = {spec.name for spec in LAW_PARAMETERS[law]}
     if "reference_stress_gpa" in names:
         return True  # what flows makes its own flow easier
@@ -242,7 +270,7 @@ def mesh_dependent(law: str, values: Mapping[str, float]) -> bool:
     Parameters
     ----------
     law : str
-        Key of `LAW_PARAMETERS`.
+        Key of `LAW_PARAMETERS`, or ``file.py:ClassName``.
     values : mapping of str to float
         Valid parameters.
 
@@ -269,10 +297,13 @@ def check_parameters(law: str, values: Mapping[str, float]) -> list[ParameterFin
     list of tuple of str
         (name, found, allowed, remedy) of each problem; empty if all is well.
     """
-    if law not in LAW_PARAMETERS:
+    try:
+        specs = {spec.name: spec for spec in law_parameters(law)}
+    except KeyError:
         laws = ", ".join(sorted(LAW_PARAMETERS))
         return [("law", repr(law), f"one of {laws}", "choose a law that exists")]
-    specs = {spec.name: spec for spec in LAW_PARAMETERS[law]}
+    except LawFileError as error:
+        return [("law", error.found, error.allowed, error.remedy)]
     findings: list[ParameterFinding] = []
     for name, value in values.items():
         if name not in specs:
@@ -317,6 +348,8 @@ def _unknown(
 def _cross_conditions(law: str, values: Mapping[str, float]) -> list[ParameterFinding]:
     resolved = resolve_parameters(law, values)
     findings = nonlocal_conditions(resolved) if CHARACTERISTIC_LENGTH in resolved else []
+    if names_law_file(law):
+        return findings + law_from_file(law).conditions(resolved)
     if "cohesion_gpa" in resolved:
         return findings + mohr_coulomb_conditions(resolved, values)
     if "softening_gpa" in resolved:

@@ -182,6 +182,26 @@ class MaterialPoints:
         """Make the trial state of the last evaluation the state."""
         self._states, self._trials = self._trials, self._states
 
+    def last_step(self, block: int) -> tuple[FloatArray, FloatArray]:
+        """States of a block before and after the last step, until the next evaluation.
+
+        Parameters
+        ----------
+        block : int
+            Number of the block in `blocks`.
+
+        Returns
+        -------
+        tuple of ndarray
+            State before the step, and the committed state; not to be written to.
+
+        Notes
+        -----
+        A commit exchanges the arrays of trial and committed state, so that the state before the
+        step stays where the next evaluation will write its trial.
+        """
+        return self._trials[block], self._states[block]
+
     def equivalent_plastic_strain(self, trial: bool = False) -> FloatArray:
         """Equivalent plastic strain at the points of this rank.
 

@@ -30,10 +30,16 @@ class Monitors:
         Gives weights and gradients.
     kinematics : {"finite", "small"}
         Says whether nominal and Cauchy stress differ.
+    elastic_moduli_gpa : ndarray, shape (phases, 2), or None
+        Shear and bulk modulus of each phase, NaN where a law has none; None: no elastic energy.
     """
 
     def __init__(
-        self, volume: RepresentativeVolume, space: FluctuationSpace, kinematics: Kinematics
+        self,
+        volume: RepresentativeVolume,
+        space: FluctuationSpace,
+        kinematics: Kinematics,
+        elastic_moduli_gpa: FloatArray | None = None,
     ) -> None:
         self._volume = volume
         self._space = space
@@ -43,6 +49,11 @@ class Monitors:
         self._phase = np.repeat(volume.phase, space.element.number_of_points)
         self._phase_volume = self._by_phase(np.ones((len(self._weights), 1)))[:, 0]
         self._total_volume = float(self._phase_volume.sum())
+        self._elastic_moduli = (
+            np.full((len(self._phase_volume), 2), np.nan)
+            if elastic_moduli_gpa is None
+            else elastic_moduli_gpa
+        )
 
     def _by_phase(self, values: FloatArray) -> FloatArray:
         """Integrate point values over each phase; collective."""
@@ -89,6 +100,7 @@ class Monitors:
                 np.ones(len(self._weights)),
                 points.equivalent_plastic_strain(),
             ),
+            elastic_energy_gpa=0.0,
         )
 
     def increment(
@@ -104,7 +116,7 @@ class Monitors:
         axis: int,
         number: int,
         requested: bool,
-        counters: tuple[int, int, int],
+        counters: tuple[int, int, int, int],
         relative_residual: float,
         wall_s: float,
     ) -> Increment:
@@ -131,7 +143,7 @@ class Monitors:
         requested : bool
             Whether the step ends on it.
         counters : tuple of int
-            Newton iterations, Krylov iterations, cut-backs.
+            Newton iterations, Krylov iterations, cut-backs, staggered iterations.
         relative_residual : float
             Residual at convergence.
         wall_s : float
@@ -144,6 +156,9 @@ class Monitors:
 
         Notes
         -----
+        The elastic energy of Hencky's law is that of the Kirchhoff stress, (tr tau)^2 / (18 K) +
+        dev tau : dev tau / (4 G).
+
         F of a specimen with free surfaces is the volume average. Platens work on the axial stretch
         alone, which the prescribed F holds, so the averaged work is compared with that.
         """
@@ -192,7 +207,17 @@ class Monitors:
             viscous_stress_share=viscosity_gpa_s * float(integrals[4]) / time_increment_s / axial,
             localization_index=spread / mean if mean > 1e-12 else 0.0,
             phases=self._phase_averages(cauchy, current, plastic),
+            elastic_energy_gpa=self._elastic_energy(current[:, None] * cauchy),
+            staggered_iterations=counters[3],
         )
+
+    def _elastic_energy(self, kirchhoff: FloatArray) -> float:
+        """Mean elastic energy of the stress, shape (points, 9), of isotropic phases."""
+        shear, bulk = self._elastic_moduli[self._phase].T
+        volumetric = trace(kirchhoff)
+        square = np.einsum("nk,nk->n", kirchhoff, kirchhoff) - volumetric**2 / 3.0
+        energy = volumetric**2 / (18.0 * bulk) + square / (4.0 * shear)
+        return float(self._space.integral(energy[:, None])[0]) / self._total_volume
 
     def _vertex_jacobians(self, state: "EquilibriumState") -> FloatArray:
         """Det F at the vertices of the owned cells, shape (m, vertices)."""

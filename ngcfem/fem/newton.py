@@ -81,6 +81,8 @@ class NewtonOutcome:
         Newton iterations (linear solves) and Krylov iterations spent.
     residual : float
         Last relative residual.
+    staggered_iterations : int
+        Alternations between displacement and nonlocal field among them.
     """
 
     state: EquilibriumState | None
@@ -88,10 +90,14 @@ class NewtonOutcome:
     iterations: int
     linear_iterations: int
     residual: float
+    staggered_iterations: int = 0
 
 
 def residual_measure(
-    state: EquilibriumState, free: BoolArray, target_stress: FloatArray
+    state: EquilibriumState,
+    free: BoolArray,
+    target_stress: FloatArray,
+    with_field: bool = True,
 ) -> tuple[float, FloatArray]:
     """Relative residual of a configuration, and the macroscopic part of it.
 
@@ -103,6 +109,8 @@ def residual_measure(
         Components whose stress is prescribed.
     target_stress : ndarray, shape (3, 3)
         Prescribed nominal stress in GPa.
+    with_field : bool
+        Whether the residual of the nonlocal field counts.
 
     Returns
     -------
@@ -114,7 +122,8 @@ def residual_measure(
     """
     stress_residual = (state.stress - target_stress)[free]
     macroscopic = float(np.abs(stress_residual).max(initial=0.0)) / state.stress_scale
-    return max(state.force_residual, state.field_residual, macroscopic), stress_residual
+    field_residual = state.field_residual if with_field else 0.0
+    return max(state.force_residual, field_residual, macroscopic), stress_residual
 
 
 class NewtonSolver:
@@ -130,7 +139,8 @@ class NewtonSolver:
         ``evaluate(fluctuation, deformation_gradient, field) -> EquilibriumState``; collective.
     linearize : callable
         ``linearize(free components, symmetric, row scale of the field)`` assembles the tangent of
-        the last evaluated configuration and hands it to the linear solver; collective.
+        the last evaluated configuration and hands it to the linear solver, without the field if
+        its row scale is None; collective.
     cell_volume_nm3 : float
         Volume the macroscopic stress refers to.
 
@@ -147,7 +157,7 @@ class NewtonSolver:
         options: SolverOptions,
         linear: BorderedSolver,
         evaluate: Callable[[FloatArray, FloatArray, FloatArray], EquilibriumState],
-        linearize: Callable[[IntArray, bool, float], None],
+        linearize: Callable[[IntArray, bool, float | None], None],
         cell_volume_nm3: float,
     ) -> None:
         self._options = options
@@ -163,6 +173,7 @@ class NewtonSolver:
         free: BoolArray,
         target_stress: FloatArray,
         nonlocal_field: FloatArray | None = None,
+        held_field_tolerance: float | None = None,
     ) -> NewtonOutcome:
         """Find equilibrium from a first guess; collective.
 
@@ -178,6 +189,8 @@ class NewtonSolver:
             Nominal stress in GPa of the free components.
         nonlocal_field : ndarray, shape (owned unknowns,), or None
             First guess of the nonlocal field.
+        held_field_tolerance : float or None
+            Given: the field stays as it is, and the other residuals have to meet this tolerance.
 
         Returns
         -------
@@ -185,7 +198,8 @@ class NewtonSolver:
             Converged state or the reason why there is none.
         """
         options = self._options
-        tolerance = options.residual_tolerance
+        with_field = held_field_tolerance is None
+        tolerance = options.residual_tolerance if with_field else held_field_tolerance
         start = np.zeros(0) if nonlocal_field is None else nonlocal_field
         state = self._evaluate(fluctuation, deformation_gradient, start)
         if state.failure:
@@ -194,7 +208,7 @@ class NewtonSolver:
         history: list[float] = []
         linear_iterations = 0
         for iteration in range(options.maximum_newton_iterations + 1):
-            residual, stress_residual = residual_measure(state, free, target_stress)
+            residual, stress_residual = residual_measure(state, free, target_stress, with_field)
             history.append(residual)
             if residual <= tolerance:
                 return NewtonOutcome(state, "converged", iteration, linear_iterations, residual)
@@ -215,7 +229,7 @@ class NewtonSolver:
             symmetric = state.asymmetry < 1e-8
             if not symmetric:
                 self._linear.use_gmres = True
-            self._linearize(components, symmetric, state.field_row_scale)
+            self._linearize(components, symmetric, state.field_row_scale if with_field else None)
             step, component_step, result = self._linear.solve(
                 -state.forces,
                 -self._volume * stress_residual,
@@ -232,8 +246,9 @@ class NewtonSolver:
                     linear_iterations,
                     residual,
                 )
+            field_step = result.field_change if with_field else np.zeros_like(start)
             accepted = self._line_search(
-                state, (step, component_step, result.field_change), free, target_stress, residual
+                state, (step, component_step, field_step), free, target_stress, residual, with_field
             )
             if accepted is None:
                 return NewtonOutcome(
@@ -260,6 +275,7 @@ class NewtonSolver:
         free: BoolArray,
         target_stress: FloatArray,
         residual: float,
+        with_field: bool,
     ) -> EquilibriumState | None:
         best: tuple[float, EquilibriumState, float] | None = None
         length = 1.0
@@ -268,7 +284,7 @@ class NewtonSolver:
             trial = self._stepped(state, steps, free, length)
             tried = length
             if not trial.failure:
-                measure, _ = residual_measure(trial, free, target_stress)
+                measure, _ = residual_measure(trial, free, target_stress, with_field)
                 if best is None or measure < best[0]:
                     best = (measure, trial, length)
                 if measure < 2.0 * residual or measure <= self._options.residual_tolerance:

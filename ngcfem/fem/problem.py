@@ -2,35 +2,38 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from mpi4py import MPI
 
 import numpy as np
 
-from ngcfem.constitutive.batch import LAWS
+from ngcfem.constitutive.batch import law_named
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.condensation import condense_tangent
+from ngcfem.fem.ellipticity import EllipticityMonitor, EllipticityState
 from ngcfem.fem.imperfect_points import strength_factors, strength_statistics
 from ngcfem.fem.linear_solver import BorderedSolver, FieldBlock
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
-from ngcfem.fem.newton import EquilibriumState, NewtonSolver
+from ngcfem.fem.newton import EquilibriumState, NewtonOutcome, NewtonSolver
 from ngcfem.fem.periodic import RepresentativeVolume
+from ngcfem.fem.plastic_field import PlasticField, gather_plastic_field
 from ngcfem.fem.predictor import affine_guess, secant_guess
 from ngcfem.fem.regularization import COUPLING_COLUMNS, NonlocalField, field_groups
 from ngcfem.fem.restart import gather_cells
 from ngcfem.fem.snapshot import FieldSnapshot, take_snapshot
 from ngcfem.fem.solver_options import SolverOptions
+from ngcfem.fem.staggered import StaggeredSolver
 from ngcfem.fem.stepping import MarchPosition, StepControl
 from ngcfem.fem.tensors import determinants
 from ngcfem.loading.path import LoadPath, MacroscopicState
 from ngcfem.loading.platens import Platens
 from ngcfem.microstructure.imperfection import Imperfection
-from ngcfem.quantities import Boundary, FloatArray, IntArray, Kinematics
+from ngcfem.quantities import BoolArray, Boundary, FloatArray, IntArray, Kinematics
 from ngcfem.results.increment import Increment
 
 if TYPE_CHECKING:
@@ -97,11 +100,13 @@ class PeriodicProblem:
         self.options = options or SolverOptions()
         self.kinematics: Kinematics = kinematics
         self.volume = volume
+        self._materials = dict(materials)
         self._spent: dict[str, float] = dict.fromkeys(
             ("constitutive", "assembly", "preconditioner"), 0.0
         )
         self._comm = volume.comm
         self._platens = platens if boundary == "platens" else None
+        self._periodic = boundary == "periodic"
         self._space = FluctuationSpace(volume, boundary, platens)
         self._strength_factor = strength_factors(imperfection, self._space)
         self._points = MaterialPoints(
@@ -122,7 +127,15 @@ class PeriodicProblem:
         self._newton = NewtonSolver(
             self.options, self._linear, self._evaluate, self._linearize, self._cell_volume
         )
-        self._monitors = Monitors(volume, self._space, kinematics)
+        self._staggered = StaggeredSolver(
+            self.options, self._newton, self._correct_field, self._comm
+        )
+        self._monitors = Monitors(
+            volume,
+            self._space,
+            kinematics,
+            np.array([materials[name].isotropic_moduli_gpa for name in volume.source.phase_names]),
+        )
         self._time_increment_s = 1.0
         self._fluctuation = np.zeros((self._space.owned_nodes, self._space.dimension))
         self._previous_fluctuation = self._fluctuation.copy()
@@ -142,7 +155,7 @@ class PeriodicProblem:
         groups = field_groups(
             names,
             materials,
-            {name: law.nonlocal_variable for name, law in LAWS.items()},
+            {each.law: law_named(each.law).nonlocal_variable for each in materials.values()},
             self.options.nonlocal_field == "per-phase",
         )
         if (groups < 0).all():
@@ -242,7 +255,7 @@ class PeriodicProblem:
 
     def _advance(self, path: LoadPath, wall: "Callable[[], float]") -> Increment:
         """Make one accepted step, cutting back as often as needed."""
-        newton_iterations = linear_iterations = cutbacks = 0
+        newton_iterations = linear_iterations = staggered_iterations = cutbacks = 0
         while True:
             march = self._march
             assert march is not None
@@ -259,15 +272,15 @@ class PeriodicProblem:
             self._time_increment_s = target.time_s - march.time_s
             step = end - march.position
             guess = self._first_guess(target, step, at_start)
-            outcome = self._newton.solve(
-                guess[0],
-                guess[1],
+            outcome = self._solve_step(
+                *guess,
                 ~target.prescribed,
                 target.first_piola_kirchhoff_stress,
                 self._first_guess_of_field(step, at_start),
             )
             newton_iterations += outcome.iterations
             linear_iterations += outcome.linear_iterations
+            staggered_iterations += outcome.staggered_iterations
             if outcome.state is not None:
                 break
             cutbacks += 1
@@ -300,7 +313,7 @@ class PeriodicProblem:
             axis=path.axis_index,
             number=int(np.ceil(end - 1e-9)),
             requested=abs(end - round(end)) < 1e-9,
-            counters=(newton_iterations, linear_iterations, cutbacks),
+            counters=(newton_iterations, linear_iterations, cutbacks, staggered_iterations),
             relative_residual=outcome.residual,
             wall_s=wall(),
         )
@@ -317,6 +330,41 @@ class PeriodicProblem:
             wall_s=increment.wall_s,
         )
         return increment
+
+    def _solve_step(
+        self,
+        fluctuation: FloatArray,
+        macroscopic: FloatArray,
+        free: BoolArray,
+        stress: FloatArray,
+        field: FloatArray,
+    ) -> NewtonOutcome:
+        """Newton's method on everything together, and in turn if that fails."""
+        way = self.options.nonlocal_solution
+        guess = (fluctuation, macroscopic, free, stress, field)
+        if self._nonlocal is None or way != "staggered":
+            outcome = self._newton.solve(*guess)
+            if outcome.state is not None or self._nonlocal is None or way == "monolithic":
+                return outcome
+            in_turn = self._staggered.solve(*guess)
+            return replace(
+                in_turn,
+                iterations=outcome.iterations + in_turn.iterations,
+                linear_iterations=outcome.linear_iterations + in_turn.linear_iterations,
+                reason=f"{outcome.reason}; in turn: {in_turn.reason}",
+            )
+        return self._staggered.solve(*guess)
+
+    def _correct_field(self, state: EquilibriumState) -> FloatArray:
+        """Newton step of the nonlocal field at the displacements of the last evaluation."""
+        assert self._nonlocal is not None
+        started = time.process_time()
+        self._nonlocal.row_scale = state.field_row_scale
+        change = self._nonlocal.newton_step(
+            self._coupling[self._nonlocal.points], state.field_forces
+        )
+        self._spent["preconditioner"] += time.process_time() - started
+        return change
 
     def _first_guess(
         self, target: MacroscopicState, step: float, new_segment: bool
@@ -425,14 +473,14 @@ class PeriodicProblem:
             field_row_scale=row_scale,
         )
 
-    def _linearize(self, components: IntArray, symmetric: bool, row_scale: float) -> None:
+    def _linearize(self, components: IntArray, symmetric: bool, row_scale: float | None) -> None:
         """Assemble the tangent of the last evaluation and set up its preconditioner."""
         started = time.process_time()
         self._space.assemble_tangent()
         columns, rows = self._space.border(components, symmetric)
         macroscopic = self._space.integrated_moduli()[np.ix_(components, components)]
         block = None
-        if self._nonlocal is not None:
+        if self._nonlocal is not None and row_scale is not None:
             coupling = self._coupling[self._nonlocal.points]
             self._nonlocal.row_scale = row_scale
             self._nonlocal.assemble(coupling)
@@ -503,6 +551,52 @@ class PeriodicProblem:
             self._points.equivalent_plastic_strain(),
             self._field_at_points(),
             self._strength_factor,
+        )
+
+    def plastic_field(self) -> PlasticField | None:
+        """Plastic strain by cell of the committed state; collective.
+
+        Returns
+        -------
+        PlasticField or None
+            On rank 0; None elsewhere.
+        """
+        return gather_plastic_field(
+            self.volume, self.snapshot(), self._deformation_gradient, self._periodic
+        )
+
+    def ellipticity_monitor(self) -> EllipticityMonitor:
+        """Make what looks for the loss of ellipticity in this problem; collective.
+
+        Returns
+        -------
+        EllipticityMonitor
+            For `look_for_loss_of_ellipticity`.
+        """
+        return EllipticityMonitor(self.volume, self._points, self._materials, self.kinematics)
+
+    def look_for_loss_of_ellipticity(
+        self, monitor: EllipticityMonitor, axis: FloatArray
+    ) -> EllipticityState | None:
+        """Look at the step that was handed out last, before the next one is made; collective.
+
+        Parameters
+        ----------
+        monitor : EllipticityMonitor
+            From `ellipticity_monitor`.
+        axis : ndarray, shape (3,)
+            Direction of the load.
+
+        Returns
+        -------
+        EllipticityState or None
+            None if nothing has flowed in the step.
+        """
+        return monitor.look(
+            self._point_deformation_gradient,
+            self._time_increment_s,
+            axis,
+            self._field_at_points(),
         )
 
     def _field_at_points(self) -> FloatArray | None:

@@ -27,6 +27,9 @@ from ngcfem.quantities import FloatArray, IntArray
 SMALLEST_FIELD = 1e-3
 """Plastic strain below which the residual of the field is measured against this strain."""
 COUPLING_COLUMNS = 20
+FIELD_TOLERANCE = 1e-4
+"""Reduction of the residual in a Newton step of the field alone; the next step takes the rest."""
+FIELD_ITERATIONS = 200
 FIELD_OPTIONS: Mapping[str, str] = {"pc_type": "gamg"}
 
 
@@ -305,6 +308,15 @@ class NonlocalField:
         d, q = self._space.dimension, self._weights.shape[1]
         shaped = coupling.reshape(-1, q, COUPLING_COLUMNS)
         length, scale = self._space.volume.source.cell_length_nm, self.row_scale
+        self._assemble_field(shaped)
+        forces = self._displacement_forces(shaped[:, :, 2:11], d)
+        self.force_by_field.setValuesCOO(forces.ravel() / length)
+        sources = self._displacement_forces(shaped[:, :, 11:], d)
+        self.field_by_displacement.setValuesCOO(-scale * sources.transpose(0, 2, 1).ravel())
+
+    def _assemble_field(self, shaped: FloatArray) -> None:
+        """Refill the matrix of the field alone and set up its preconditioner."""
+        length, scale = self._space.volume.source.cell_length_nm, self.row_scale
         # As in `residual`: (1 - dkappa/dchi) N_a N_b + l^2 grad N_a . grad N_b
         local = self._weights * (1.0 - shaped[:, :, 1])
         element = self._stiffness + np.einsum(
@@ -314,12 +326,42 @@ class NonlocalField:
         self.matrix.setValuesCOO(
             np.concatenate([factor * element.ravel(), np.full(len(self._unused), factor)])
         )
-        forces = self._displacement_forces(shaped[:, :, 2:11], d)
-        self.force_by_field.setValuesCOO(forces.ravel() / length)
-        sources = self._displacement_forces(shaped[:, :, 11:], d)
-        self.field_by_displacement.setValuesCOO(-scale * sources.transpose(0, 2, 1).ravel())
         self.preconditioner.setOperators(self.matrix, self.matrix)
         self.preconditioner.setUp()
+
+    def newton_step(self, coupling: FloatArray, forces: FloatArray) -> FloatArray:
+        """Newton step of the field equation at fixed displacements; collective.
+
+        Parameters
+        ----------
+        coupling : ndarray, shape (active points, 20)
+            As for `assemble`.
+        forces : ndarray, shape (owned unknowns,)
+            Residual of the field equation in nm^3.
+
+        Returns
+        -------
+        ndarray, shape (owned unknowns,)
+            Change of the field.
+
+        Notes
+        -----
+        The matrix is symmetric, and positive definite where dkappa/dchi < 1: where softening is
+        less steep than the elastic unloading at a fixed strain. Preconditioned conjugate gradients.
+        """
+        self._assemble_field(coupling.reshape(-1, self._weights.shape[1], COUPLING_COLUMNS))
+        right, change = self.matrix.createVecLeft(), self.matrix.createVecRight()
+        right.array[:] = -self.row_scale * forces
+        krylov = PETSc.KSP().create(self._comm)
+        krylov.setOperators(self.matrix, self.matrix)
+        krylov.setType(PETSc.KSP.Type.CG)
+        krylov.setPC(self.preconditioner)
+        krylov.setTolerances(rtol=FIELD_TOLERANCE, atol=1e-300, max_it=FIELD_ITERATIONS)
+        krylov.solve(right, change)
+        step = change.array_r / self._space.volume.source.cell_length_nm
+        for thing in (krylov, right, change):
+            thing.destroy()
+        return step
 
     def _displacement_forces(self, tensors: FloatArray, d: int) -> FloatArray:
         """Integrals of T_iJ dN_a/dX_J N_b, shape (m, nodes * d, d + 1)."""

@@ -36,6 +36,9 @@ class SolverOptions:
         Viscous regularization: overstress per equivalent plastic strain rate.
     nonlocal_field : {"shared", "per-phase"}
         Whether the nonlocal field of softening crosses phase boundaries, or each phase has its own.
+    nonlocal_solution : {"monolithic-then-staggered", "monolithic", "staggered"}
+        Whether displacement and nonlocal field are solved for together, in turn, or together and,
+        before a step is cut, in turn.
     mesh_dependent : bool
         The user's word that softening without an internal length is wanted.
     petsc : mapping of str to str
@@ -54,5 +57,6 @@ class SolverOptions:
     line_search_steps: int = 6
     viscosity_gpa_s: float = 0.0
     nonlocal_field: str = "shared"
+    nonlocal_solution: str = "monolithic-then-staggered"
     mesh_dependent: bool = False
     petsc: Mapping[str, str] = field(default_factory=dict)

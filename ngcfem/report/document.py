@@ -7,6 +7,7 @@ from typing import Any
 from ngcfem.report.colours import phase_colours
 from ngcfem.report.comparison_section import comparison_section
 from ngcfem.report.figures import draw_curve, draw_health, draw_phases
+from ngcfem.report.localization_section import band_figure, localization_section
 from ngcfem.report.page import (
     Content,
     Level,
@@ -91,6 +92,15 @@ def build_report(run_directory: Path) -> Path:
         "cost": ("Cost", cost_section(record)),
         "provenance": ("Files and provenance", provenance_section(record)),
     }
+    localization = localization_section(record, drawn.get("bands"))
+    if localization is not None:
+        places = list(sections)
+        after = places.index("phases") + 1
+        sections = {
+            **{name: sections[name] for name in places[:after]},
+            "localization": ("Localization", localization),
+            **{name: sections[name] for name in places[after:]},
+        }
     report = run_directory / "report.html"
     write_text_atomically(report, document(title, sections, _head(record, title)))
     return report
@@ -120,6 +130,9 @@ def _draw_figures(record: RunRecord) -> dict[str, tuple[bytes, str, str]]:
             if record.data is not None
             else f"Homogenized curve of the cell: {curve.label}; every dot is a step.",
         )
+    bands = band_figure(record)
+    if bands is not None:
+        figures["bands"] = bands
     course = record.summary.get("course", {})
     if len(course.get("true_strain", [])) > 1:
         if course.get("phases"):

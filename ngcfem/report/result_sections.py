@@ -38,6 +38,7 @@ _FILES = {
     "mesh.json": "record and quality of the mesh",
     "fields/fields.pvd": "fields for ParaView",
     "figures": "the figures and pictures of this page",
+    "plastic_strain.npz": "plastic strain of the elements at the end, deformed, for the bands",
     "log.jsonl": "everything that happened, one line each",
     "provenance.json": "versions, machine, inputs and seeds",
     "status.json": "state of the run",
@@ -116,6 +117,17 @@ def health_section(record: RunRecord, figure: Markup | None) -> Markup:
                 "mesh. The case says so knowingly (mesh_dependent = true). Do not quote strains in "
                 "bands or the softening part of the curve without a study of the mesh size.",
                 "bad",
+            )
+        )
+    coarse = [
+        entry["text"] for entry in summary.get("internal_lengths", []) if not entry["resolved"]
+    ]
+    if coarse:
+        parts.append(
+            box(
+                "The mesh is coarse for the internal length.",
+                bullets(f"{text[:1].upper()}{text[1:]}." for text in coarse),
+                "warning",
             )
         )
     rows = [row for row in _health_rows(summary) if row[1] is not None]

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ngcfem.constitutive.parameters import LAW_PARAMETERS
+from ngcfem.constitutive.law_files import LawFileError, law_class_name
+from ngcfem.constitutive.parameter_specification import ParameterSpec
+from ngcfem.constitutive.parameters import law_parameters
 from ngcfem.quantities import REGION_NUMERALS
 from ngcfem.report.colours import phase_colours
 from ngcfem.report.imperfection_section import imperfection_part
@@ -37,6 +39,9 @@ _LAWS = {
     "j2": "J2 plasticity with hardening and softening",
     "drucker-prager": "Drucker-Prager plasticity",
     "mohr-coulomb": "Mohr-Coulomb slip with corners",
+    "free-volume": "flow activated by free volume",
+    "effective-temperature": "flow activated by an effective temperature (shear transformations)",
+    "free-volume-relaxation": "flow activated by free volume that relaxes",
 }
 _REGIONS = {
     "grain": "amorphous matrix grains",
@@ -299,7 +304,7 @@ def _phase_table(record: RunRecord) -> Markup:
                 meaning,
                 None if share is None else f"{100.0 * share:.2f} %",
                 None if error is None else f"{100.0 * error:+.2f} %",
-                _LAWS.get(str(laws.get(name)), laws.get(name)),
+                _law_in_words(str(laws.get(name))),
             )
         )
     head = ("phase", "what it is", "share of the volume", "mesh against geometry", "law")
@@ -352,13 +357,26 @@ def _met(entry: Mapping[str, Any]) -> Content:
     return badge("missed", "bad") if entry.get("binding", True) else badge("does not bind")
 
 
+def _law_in_words(law: str) -> str:
+    name = law_class_name(law)
+    return _LAWS.get(law, name if name == law else f"{name}, a law of the user's own")
+
+
+def _specifications(law: str) -> tuple[ParameterSpec, ...]:
+    """Parameters of a law; none if its file is no longer there."""
+    try:
+        return law_parameters(law)
+    except (KeyError, LawFileError):
+        return ()
+
+
 def _parameter_table(record: RunRecord) -> Markup:
     phases = _phases(record)
     if not phases:
         return element("p", "The case of the run was not found.")
     # The same name can mean something else in another law.
     laws = [str(phase.get("law")) for phase in phases]
-    specifications = {spec.name: spec for law in laws for spec in LAW_PARAMETERS.get(law, ())}
+    specifications = {spec.name: spec for law in laws for spec in _specifications(law)}
     names: dict[str, None] = {}
     for phase in phases:
         names.update(dict.fromkeys(_parameters(phase)))

@@ -266,8 +266,8 @@ def _in_words(localization: Localization) -> list[str]:
     if not bands.bands:
         return [index, "no single band"]
     first = bands.bands[0]
-    count = f"{bands.number} bands; largest: " if bands.number > 1 else "1 band: "
-    return [index, f"{count}{first.angle_deg:.0f}\N{DEGREE SIGN}, {first.width_nm:.1f} nm wide"]
+    count = f"{bands.number} bands" if bands.number > 1 else "1 band"
+    return [index, f"{count}: {first.angle_deg:.0f}\N{DEGREE SIGN}, {first.width_nm:.1f} nm"]
 
 
 def _images(

@@ -1,5 +1,6 @@
 """What one accepted step of a run hands to the outside."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -66,6 +67,12 @@ class Increment:
         Standard deviation of the equivalent plastic strain over its mean, all phases.
     phases : mapping of str to PhaseAverage
         Averages by phase name.
+    elastic_energy_gpa : float
+        Elastic energy over the undeformed volume (GPa = nN nm / nm^3); NaN if a law has no
+        isotropic elastic constants.
+    staggered_iterations : int
+        Alternations between displacement and nonlocal field spent where Newton's method on both
+        together failed.
     """
 
     increment: int
@@ -86,3 +93,5 @@ class Increment:
     viscous_stress_share: float
     localization_index: float
     phases: Mapping[str, PhaseAverage]
+    elastic_energy_gpa: float = math.nan
+    staggered_iterations: int = 0

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,8 @@ def increment_from_record(record: dict[str, Any]) -> Increment:
     """
     values: dict[str, Any] = {}
     for entry in fields(Increment):
+        if entry.name not in record and entry.default is not MISSING:
+            continue  # the log of an earlier version
         value = record[entry.name]
         if entry.name in _ARRAYS:
             value = np.array(value, dtype=float)

@@ -129,6 +129,16 @@ class RunDirectory:
         """Whether the run consists of several realizations."""
         return self.realizations_directory.is_dir()
 
+    @property
+    def resolutions_directory(self) -> Path:
+        """Run directories of the two meshes, where the run is an objectivity study."""
+        return self.path / "resolutions"
+
+    @property
+    def is_objectivity_study(self) -> bool:
+        """Whether the run is one case on two meshes."""
+        return self.resolutions_directory.is_dir()
+
     @classmethod
     def create(
         cls, path: Path, case_text: str, resolved_case_text: str, case_hash: str | None = None

@@ -134,6 +134,7 @@ def _cost_entries(increments: Sequence[Increment]) -> dict[str, Any]:
         "newton_iterations": sum(step.newton_iterations for step in increments),
         "linear_iterations": sum(step.linear_iterations for step in increments),
         "cutbacks": sum(step.cutbacks for step in increments),
+        "staggered_iterations": sum(step.staggered_iterations for step in increments),
         "wall_s": increments[-1].wall_s,
     }
 

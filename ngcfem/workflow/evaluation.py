@@ -57,7 +57,7 @@ def compare_stage(target: Path, data: Path, out: Path | None = None) -> str:
 
 
 def report_stage(directory: Path) -> str:
-    """Write the report of a run; of an ensemble, all its results anew.
+    """Write the report of a run; of several runs that belong together, all their results anew.
 
     Parameters
     ----------
@@ -80,6 +80,10 @@ def report_stage(directory: Path) -> str:
         from ngcfem.workflow.ensemble_results import write_ensemble_results
 
         return f"report: {write_ensemble_results(directory)}"
+    if run.is_objectivity_study:
+        from ngcfem.workflow.objectivity import write_objectivity_results
+
+        return f"report: {write_objectivity_results(directory)}"
     from ngcfem.report.document import build_report
 
     return f"report: {build_report(directory)}"

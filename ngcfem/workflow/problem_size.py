@@ -4,6 +4,8 @@ The constants were measured with ``benchmarks/solve_cost.py`` (see there how to 
 on one core of a 2-core virtual machine, DOLFINx 0.11, PETSc 3.25, with the shipped composite of
 four J2 phases: 75 579, 119 706 and 186 741 unknowns took 0.69, 0.90 and 1.17 GiB and, on the busy
 machine, 28, 27 and 27 microseconds of CPU time an unknown and Newton iteration (23 on an idle one).
+A nonlocal field on nearly all of 18 701 elements (softening set B, 75 579 unknowns) took 0.15 GiB
+more and no more time: it makes the system better conditioned than softening without it.
 Memory follows from the size of the problem and carries over to other machines; seconds do not:
 processors differ by a factor of two either way, and a busy machine is slower than an idle one.
 """
@@ -24,6 +26,7 @@ from ngcfem.case.sections import (
     NanocompositeSection,
     SphereSection,
 )
+from ngcfem.constitutive.nonlocal_parameters import has_internal_length
 from ngcfem.errors import ResourceError
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
 from ngcfem.microstructure.composite_cells import grain_diameters
@@ -34,6 +37,8 @@ MEMORY_OF_A_PROCESS_GIB = 0.37
 """Interpreter, libraries and compiled laws."""
 MEMORY_OF_AN_UNKNOWN_B = 4600.0
 """Tangent with its coarse levels, element matrices, moduli and states of the material points."""
+MEMORY_OF_A_FIELD_CELL_B = 8500.0
+"""Couplings with a nonlocal field and their matrices, per element in its domain."""
 CPU_OF_AN_UNKNOWN_S = 25e-6
 """CPU time of one Newton iteration per unknown."""
 START_OF_A_PROCESS_S = 6.0
@@ -62,11 +67,14 @@ class ProblemSize:
         Components of the quadratic displacement.
     dimension : int
         2 or 3.
+    field_cells : int
+        Elements in the domain of a nonlocal field.
     """
 
     cells: int
     unknowns: int
     dimension: int = 3
+    field_cells: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,9 @@ class CostEstimate:
         """The estimate in a line."""
         element = "triangles" if self.size.dimension == 2 else "tetrahedra"
         return (
-            f"{_count(self.size.cells)} {element}, {_count(self.size.unknowns)} unknowns: about "
+            f"{_count(self.size.cells)} {element}, {_count(self.size.unknowns)} unknowns"
+            + (" and a nonlocal field" if self.size.field_cells else "")
+            + ": about "
             f"{self.memory_gib:.2g} GiB of memory, {_duration(self.cpu_s_per_increment)} of CPU "
             f"time an increment, {_duration(self.cpu_s)} in all"
             + (f" (over {self.ranks} processes)" if self.ranks > 1 else "")
@@ -109,13 +119,15 @@ class CostEstimate:
         )
 
 
-def size_of_mesh(mesh: PeriodicMesh) -> ProblemSize:
+def size_of_mesh(mesh: PeriodicMesh, case: Case | None = None) -> ProblemSize:
     """Count the unknowns of a mesh before anything is assembled.
 
     Parameters
     ----------
     mesh : PeriodicMesh
         The mesh.
+    case : Case or None
+        Says which phases have a nonlocal field; None: no phase.
 
     Returns
     -------
@@ -128,7 +140,15 @@ def size_of_mesh(mesh: PeriodicMesh) -> ProblemSize:
     pairs = np.sort(np.stack([vertices[:, first], vertices[:, second]], axis=2), axis=2)
     keys = pairs[:, :, 0].astype(np.int64) * len(mesh.points) + pairs[:, :, 1]
     nodes = len(np.unique(vertices)) + len(np.unique(keys))
-    return ProblemSize(len(mesh.cells), mesh.dimension * nodes, mesh.dimension)
+    spread = set(_phases_with_field(case)) if case is not None else set()
+    in_field = np.array([name in spread for name in mesh.phase_names])[mesh.phase]
+    return ProblemSize(
+        len(mesh.cells), mesh.dimension * nodes, mesh.dimension, int(np.count_nonzero(in_field))
+    )
+
+
+def _phases_with_field(case: Case) -> list[str]:
+    return [phase.name for phase in case.phases if has_internal_length(phase.parameters)]
 
 
 def estimate_cost(case: Case, size: ProblemSize, ranks: int = 1) -> CostEstimate:
@@ -152,10 +172,12 @@ def estimate_cost(case: Case, size: ProblemSize, ranks: int = 1) -> CostEstimate
     -----
     Memory is that of the processes plus so many bytes an unknown, CPU time so many microseconds an
     unknown and Newton iteration: multigrid keeps the number of Krylov iterations bounded, so that
-    both are linear. In the plane an unknown has fewer neighbours; the constants of space are taken.
+    both are linear. A nonlocal field adds so many bytes an element. In the plane an unknown has
+    fewer neighbours; the constants of space are taken.
     """
     increments = build_load_path(case).increments
     memory = ranks * MEMORY_OF_A_PROCESS_GIB + MEMORY_OF_AN_UNKNOWN_B * size.unknowns / GIB
+    memory += MEMORY_OF_A_FIELD_CELL_B * size.field_cells / GIB
     step = NEWTON_ITERATIONS * CPU_OF_AN_UNKNOWN_S * size.unknowns
     output = case.output
     snapshots = math.ceil(increments / output.fields_every) if output.fields_every else 0
@@ -206,7 +228,12 @@ def expected_size(case: Case) -> ProblemSize | None:
         cells = _CELLS_OF_A_CUBE[dimension] * float(edges.prod()) / size_nm**dimension
     else:
         return None
-    return ProblemSize(round(cells), round(_UNKNOWNS_OF_A_CELL[dimension] * cells), dimension)
+    return ProblemSize(
+        round(cells),
+        round(_UNKNOWNS_OF_A_CELL[dimension] * cells),
+        dimension,
+        round(cells) if _phases_with_field(case) else 0,
+    )
 
 
 def size_lines(case: Case) -> list[str]:

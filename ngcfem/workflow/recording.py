@@ -14,6 +14,7 @@ from ngcfem.results.history import CurveWriter
 from ngcfem.results.increment import Increment
 from ngcfem.results.run import RunDirectory
 from ngcfem.results.summary import build_summary
+from ngcfem.workflow.localization_record import LocalizationRecord
 
 if TYPE_CHECKING:
     from ngcfem.fem.problem import PeriodicProblem
@@ -38,6 +39,8 @@ class Recorder:
         CPU seconds, summed over the ranks, that the run has cost before it was resumed.
     spent_before_s : float
         CPU seconds that this process had spent before the run began, on earlier realizations.
+    earlier_localization : mapping or None
+        Entry ``localization`` of the checkpoint that the run goes on from.
 
     Notes
     -----
@@ -53,6 +56,7 @@ class Recorder:
         constants: Mapping[str, Any],
         earlier_cpu_s: float = 0.0,
         spent_before_s: float = 0.0,
+        earlier_localization: Mapping[str, Any] | None = None,
     ) -> None:
         self._case = case
         self._run = run
@@ -65,6 +69,7 @@ class Recorder:
         self._checkpointed_increment = 0
         self._last_field_block = -1
         self._output_cpu_s = 0.0
+        self._localization = LocalizationRecord(case, run, problem, earlier_localization)
         self._curve: CurveWriter | None = None
         self._store: CheckpointStore | None = None
         error: Exception | None = None
@@ -97,6 +102,8 @@ class Recorder:
         last : bool
             Whether it ends the load path.
         """
+        # before anything that may evaluate the laws again
+        self._localization.record(increment, last)
         started = time.process_time()
         error: Exception | None = None
         if self._run is not None and self._curve is not None:
@@ -144,7 +151,12 @@ class Recorder:
             try:
                 self._store.save(
                     arrays,
-                    {"problem": metadata, "rows": self._curve.number_of_rows, "cpu_s": cpu},
+                    {
+                        "problem": metadata,
+                        "rows": self._curve.number_of_rows,
+                        "cpu_s": cpu,
+                        "localization": self._localization.checkpoint_entry,
+                    },
                 )
             except Exception as failure:
                 error = failure
@@ -204,18 +216,29 @@ class Recorder:
         exit_code : int
             Exit code of the command-line contract.
         """
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = self._cpu_s()
-        memory = sum(self._comm.allgather(usage.ru_maxrss / 2.0**20))
-        phases = {**self._problem.cpu_seconds, "output": self._output_cpu_s}
-        timers: dict[str, float] = {
-            name: sum(self._comm.allgather(seconds)) for name, seconds in phases.items()
-        }
-        timers["rest"] = cpu - self._earlier_cpu_s - sum(timers.values())
+        increments: list[Increment] = []
         error: Exception | None = None
         if self._run is not None:
             try:
                 increments = self._run.increments()
+            except Exception as failure:
+                error = failure
+        raise_together(self._comm, error)
+        localization = self._localization.summary(increments)
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = self._cpu_s()
+        memory = sum(self._comm.allgather(usage.ru_maxrss / 2.0**20))
+        phases = {
+            **self._problem.cpu_seconds,
+            "output": self._output_cpu_s,
+            "localization": self._localization.cpu_s,
+        }
+        timers: dict[str, float] = {
+            name: sum(self._comm.allgather(seconds)) for name, seconds in phases.items()
+        }
+        timers["rest"] = cpu - self._earlier_cpu_s - sum(timers.values())
+        if self._run is not None:
+            try:
                 if increments:
                     extra = {
                         **self._constants,
@@ -225,6 +248,7 @@ class Recorder:
                         "wall_s": increments[-1].wall_s,
                         "peak_memory_gib": memory,
                         "timers_s": timers,
+                        "localization": localization,
                     }
                     self._run.write_json(
                         "summary.json",

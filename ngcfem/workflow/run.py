@@ -14,10 +14,12 @@ from ngcfem.case.build import (
     build_solver_options,
 )
 from ngcfem.case.schema import Case, load_case
+from ngcfem.constitutive.law_files import law_file
 from ngcfem.errors import InterruptedRunError, NgcfemError, NotConvergedError, raise_together
 from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
 from ngcfem.results.provenance import collect_provenance
 from ngcfem.results.run import RunDirectory, RunState, default_run_directory
+from ngcfem.workflow.length_resolution import length_resolutions
 from ngcfem.workflow.preparation import PreparedMesh, share_mesh, write_cell_and_mesh
 from ngcfem.workflow.problem_size import check_memory, estimate_cost, size_of_mesh
 from ngcfem.workflow.recording import Recorder
@@ -180,12 +182,15 @@ def _tell_size(
     case: Case, prepared: PreparedMesh, run: RunDirectory, ranks: int, here: int, watcher: Watcher
 ) -> None:
     """Say what the run will need, and refuse what the machine cannot hold."""
-    estimate = estimate_cost(case, size_of_mesh(prepared.mesh), ranks)
+    estimate = estimate_cost(case, size_of_mesh(prepared.mesh, case), ranks)
     watcher.message(estimate.text)
     run.log.write("estimate", **asdict(estimate))
     warning = check_memory(estimate, here)
     if warning:
         watcher.message(warning)
+    for length in length_resolutions(prepared.mesh, build_materials(case)):
+        if not length.resolved:
+            watcher.message(f"warning: {length.text}")
 
 
 def write_provenance(case: Case, run: RunDirectory, ranks: int) -> None:
@@ -207,6 +212,7 @@ def write_provenance(case: Case, run: RunDirectory, ranks: int) -> None:
         "voxels": case.voxels_path,
         "pillar_data": case.compare_path,
     }
+    files |= {f"law of {phase.name}": law_file(phase.law) for phase in case.phases}
     inputs = {role: path for role, path in files.items() if path is not None}
     seeds = {} if case.seed is None else {"microstructure": case.seed}
     run.write_json("provenance.json", collect_provenance(None, inputs, seeds, ranks))
@@ -299,11 +305,12 @@ def _solve(
         build_imperfection(case),
     )
     checkpoint = comm.bcast(checkpoint, root=0)
-    keep_rows, earlier_cpu_s = 0, 0.0
+    keep_rows, earlier_cpu_s, localization = 0, 0.0, None
     if checkpoint is not None:
         problem.restore(checkpoint.arrays, checkpoint.metadata["problem"])
         keep_rows = int(checkpoint.metadata["rows"])
         earlier_cpu_s = float(checkpoint.metadata["cpu_s"])
+        localization = checkpoint.metadata.get("localization")
     recorder = Recorder(
         case,
         run,
@@ -312,6 +319,7 @@ def _solve(
         _constants(case, prepared, problem, comm.size),
         earlier_cpu_s,
         spent_before_s,
+        localization,
     )
     total = load_path.increments
     try:
@@ -336,7 +344,7 @@ def _solve(
 def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> dict[str, Any]:
     """Entries of the summary that are known before the march."""
     options = problem.options
-    estimate = estimate_cost(case, size_of_mesh(prepared.mesh), ranks)
+    estimate = estimate_cost(case, size_of_mesh(prepared.mesh, case), ranks)
     # Collective, so outside what rank 0 does alone.
     strength = problem.strength_statistics()
     return {
@@ -347,7 +355,13 @@ def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> 
         "seed": case.seed,
         "boundary": case.load.boundary,
         "mesh_dependent": any(each.mesh_dependent for each in build_materials(case).values()),
+        "internal_lengths": [
+            {**asdict(length), "resolved": length.resolved, "text": length.text}
+            for length in length_resolutions(prepared.mesh, build_materials(case))
+        ],
+        "nonlocal_field": options.nonlocal_field,
         "n_dofs": problem.number_of_dofs,
+        "n_field_dofs": problem.number_of_field_dofs,
         "n_cells": len(prepared.mesh.cells),
         "geometry_order": prepared.mesh.order,
         "ranks": ranks,

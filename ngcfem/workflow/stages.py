@@ -9,9 +9,6 @@ import numpy as np
 from ngcfem.case.build import (
     allows_missed_targets,
     build_cell,
-    build_load_path,
-    build_materials,
-    build_solver_options,
     build_statistics,
 )
 from ngcfem.case.schema import Case, load_case
@@ -21,10 +18,14 @@ from ngcfem.results.atomic import (
     write_json_atomically,
     write_text_atomically,
 )
-from ngcfem.results.history import History, write_curve
 from ngcfem.results.run import RunDirectory, default_run_directory
 from ngcfem.workflow.ensemble import make_realizations, resume_ensemble, run_ensemble
 from ngcfem.workflow.evaluation import compare_stage, report_stage
+from ngcfem.workflow.material_point import (
+    material_tests_stage,
+    phase_tests_stage,
+    point_stage,
+)
 from ngcfem.workflow.problem_size import estimate_cost, size_of_mesh
 from ngcfem.workflow.run import resume_run, run_case
 from ngcfem.workflow.watching import Watcher
@@ -38,6 +39,8 @@ __all__ = [
     "generate_cells_stage",
     "generate_mesh_stage",
     "generate_meshes_stage",
+    "material_tests_stage",
+    "phase_tests_stage",
     "point_stage",
     "report_stage",
     "resume_stage",
@@ -51,6 +54,7 @@ def run_stage(
     directory: Path | None = None,
     resume: bool = False,
     watcher: Watcher | None = None,
+    objectivity: bool = False,
 ) -> Path:
     """Run a case, or all its realizations, to curve and report; collective.
 
@@ -64,6 +68,8 @@ def run_stage(
         Whether an unfinished run of the same case in that directory goes on.
     watcher : Watcher or None
         Who is told of the progress.
+    objectivity : bool
+        Whether the case is run on two meshes instead, and the difference stated.
 
     Returns
     -------
@@ -73,8 +79,12 @@ def run_stage(
     Raises
     ------
     NgcfemError
-        As `run_case` and `run_ensemble` say.
+        As `run_case`, `run_ensemble` and `run_objectivity` say.
     """
+    if objectivity:
+        from ngcfem.workflow.objectivity import run_objectivity
+
+        return run_objectivity(case, directory, resume, watcher)
     run = run_case if case.n_realizations == 1 else run_ensemble
     return run(case, directory, resume, watcher)
 
@@ -165,7 +175,7 @@ def generate_meshes_stage(
 
 
 def resume_stage(directory: Path, watcher: Watcher | None = None) -> Path:
-    """Go on with a run or an ensemble that was stopped; collective.
+    """Go on with a run, an ensemble or an objectivity study that was stopped; collective.
 
     Parameters
     ----------
@@ -182,10 +192,14 @@ def resume_stage(directory: Path, watcher: Watcher | None = None) -> Path:
     Raises
     ------
     NgcfemError
-        As `resume_run` and `resume_ensemble` say.
+        As `resume_run`, `resume_ensemble` and `resume_objectivity` say.
     """
-    ensemble = RunDirectory.open(directory).is_ensemble
-    return (resume_ensemble if ensemble else resume_run)(directory, watcher)
+    run = RunDirectory.open(directory)
+    if run.is_objectivity_study:
+        from ngcfem.workflow.objectivity import resume_objectivity
+
+        return resume_objectivity(directory, watcher)
+    return (resume_ensemble if run.is_ensemble else resume_run)(directory, watcher)
 
 
 def stiffness_stage(target: Path, out: Path | None = None, watcher: Watcher | None = None) -> str:
@@ -332,7 +346,7 @@ def generate_mesh_stage(
     shown = write_mesh_report(path, f"Mesh of {case.name}", mesh, asdict(quality), path / "fields")
     lines = [
         f"written to {path}",
-        f"  {estimate_cost(case, size_of_mesh(mesh)).text}",
+        f"  {estimate_cost(case, size_of_mesh(mesh, case)).text}",
         f"  quality gamma: minimum {quality.minimum_gamma:.3f}, mean {quality.mean_gamma:.3f}",
         f"  {smallest_angle(quality)}",
         f"  periodic mismatch: {quality.periodic_mismatch_nm:.1e} nm",
@@ -348,64 +362,6 @@ def generate_mesh_stage(
         lines.append(f"  picture: {path / 'mesh.png'}")
     lines += [f"  {line}" for line in shown.told]
     return "\n".join(lines)
-
-
-def point_stage(case: Case, phase: str, out: Path | None = None) -> str:
-    """Drive the law of one phase along the load of a case, without a mesh.
-
-    Parameters
-    ----------
-    case : Case
-        A valid case.
-    phase : str
-        Name of the phase.
-    out : Path or None
-        Curve to write; by default ``<case>-<phase>.csv`` in the working directory.
-
-    Returns
-    -------
-    str
-        What was written, in words.
-
-    Raises
-    ------
-    InputError
-        If the case has no such phase.
-    NotConvergedError
-        If the load path could not be followed to its end.
-    """
-    from ngcfem.homogenization.point import drive_point
-
-    materials = build_materials(case)
-    if phase not in materials:
-        raise InputError(
-            [
-                Finding(
-                    str(case.path),
-                    "phase",
-                    f'"{phase}"',
-                    "a phase of the case: " + ", ".join(materials),
-                    "give one of them to --phase",
-                )
-            ]
-        )
-    options = build_solver_options(case)
-    increments = list(
-        drive_point(
-            materials[phase],
-            build_load_path(case),
-            case.load.kinematics,
-            viscosity_gpa_s=options.viscosity_gpa_s,
-        )
-    )
-    path = out or Path(f"{case.name}-{phase}.csv")
-    history = History.from_increments(increments, case.load.axis, case.load.kinematics)
-    write_curve(path, history)
-    last = history.curve()
-    return (
-        f"{len(increments) - 1} steps of {materials[phase].law} ({phase}) written to {path}\n"
-        f"  true strain {last.strain[-1]:+.6g}, true stress {last.stress_gpa[-1]:+.6g} GPa"
-    )
 
 
 def _stage_directory(case: Case, suffix: str) -> Path:

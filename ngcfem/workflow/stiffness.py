@@ -14,7 +14,8 @@ from ngcfem.errors import Finding, InputError, RefusedError, raise_together
 from ngcfem.results.atomic import read_json, write_json_atomically
 from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
 from ngcfem.results.run import RunDirectory, default_run_directory
-from ngcfem.workflow.ensemble import free_objects_of_petsc, realization_directory
+from ngcfem.workflow.ensemble import realization_directory
+from ngcfem.workflow.members import free_objects_of_petsc
 from ngcfem.workflow.preparation import (
     PreparedMesh,
     quality_against_cell,

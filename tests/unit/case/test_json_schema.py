@@ -1,6 +1,7 @@
 """The shipped JSON schema: up to date, and it accepts and refuses what it should."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ KEYWORDS = {
     "minLength",
     "minimum",
     "oneOf",
+    "pattern",
     "properties",
     "required",
     "title",
@@ -56,6 +58,8 @@ def errors(value: Any, schema: dict[str, Any], where: str = "") -> list[str]:
     boolean_for_number = isinstance(value, bool) and "boolean" not in types
     if types and (not isinstance(value, tuple(_classes(types))) or boolean_for_number):
         return [f"{where}: {value!r} is no {types}"]
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        found.append(f"{where}: {value!r} does not match {schema['pattern']}")
     if "enum" in schema and value not in schema["enum"]:
         found.append(f"{where}: {value!r} not in {schema['enum']}")
     for choice, fits in (("anyOf", lambda n: n >= 1), ("oneOf", lambda n: n == 1)):

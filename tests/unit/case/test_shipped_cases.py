@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ngcfem.case.build import build_statistics
 from ngcfem.case.schema import load_case
 from ngcfem.constitutive.parameters import check_parameters
 from ngcfem.quantities import COMPOSITE_PHASES, PROVENANCES
@@ -14,7 +15,8 @@ from ngcfem.quantities import COMPOSITE_PHASES, PROVENANCES
 CASES = Path(__file__).resolve().parents[3] / "cases"
 CASE_FILES = sorted([*CASES.glob("*.toml"), *CASES.glob("four_microstructures/*.toml")])
 MATERIAL_FILES = sorted((CASES / "materials").glob("*.toml"))
-OTHER_LAWS = ("_mohr_coulomb",)
+OTHER_LAWS = ("_mohr_coulomb", "_free_volume")
+OTHER_GLASSES = ("sc75fe25_",)
 
 # Young's modulus, Poisson's ratio, strength, softening and its strain, Voce hardening and its
 # rate, hardening modulus (GPa): the starting parameters of the two hypotheses.
@@ -90,7 +92,16 @@ def test_composites_are_compressed_to_the_strain_of_the_pillars(name):
     assert 0.04 / case.load.increments[0] <= 0.005
     assert case.microstructure.n_grains == 8
     assert case.solver.grow is True
-    assert case.solver.mesh_dependent is (name == "fe90sc10_set_b")
+    # The glass of set B softens, over a length inside each phase; that of set A hardens as a whole.
+    assert case.solver.mesh_dependent is False
+    softening = name == "fe90sc10_set_b"
+    assert case.solver.nonlocal_field == ("per-phase" if softening else "shared")
+    lengths = {phase.name: phase.parameters["characteristic_length_nm"] for phase in case.phases}
+    expected = {"grain": 2.1, "interface": 0.6, "sc_rich": 2.1, "nanocrystal": 0.0}
+    assert lengths == (expected if softening else dict.fromkeys(expected, 0.0))
+    # A layer softens by itself only if it is thicker than 2 ln 2 lengths.
+    thickness = build_statistics(case).interface_thickness_nm
+    assert lengths["interface"] < thickness / (2.0 * np.log(2.0))
 
 
 @pytest.mark.parametrize("path", MATERIAL_FILES, ids=lambda path: path.stem)
@@ -109,7 +120,11 @@ def test_every_parameter_file_is_used():
         for match in re.findall(r'^parameters = "(.*)"', path.read_text(), flags=re.MULTILINE)
     }
     # Alternatives for the phases of the sets, named after their law, wait to be chosen.
-    offered = {path.name for path in MATERIAL_FILES if path.stem.endswith(OTHER_LAWS)}
+    offered = {
+        path.name
+        for path in MATERIAL_FILES
+        if path.stem.endswith(OTHER_LAWS) or path.stem.startswith(OTHER_GLASSES)
+    }
     assert used | offered == {path.name for path in MATERIAL_FILES}
 
 

@@ -116,3 +116,43 @@ def test_help_loads_neither_models_nor_numerics():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert finished.stdout.splitlines()[-1] == "loaded"
+
+
+def test_point_takes_a_case_with_a_phase_or_a_parameter_file(tmp_path):
+    case = str(CASES / "laminate.toml")
+    material = str(CASES / "materials" / "fe90sc10_grain_set_a.toml")
+    for arguments, expected in (
+        ((), "neither"),
+        ((case, "--material", material), "both a case and --material"),
+        ((case,), "--phase"),
+        (("--material", material, "--phase", "grain"), "a parameter file holds one law"),
+        (("--material", material, "--strain", "-0.1"), "a true strain > 0"),
+        (("--material", str(tmp_path / "none.toml")), "none.toml"),
+    ):
+        code, _, messages = invoke("point", *arguments, "--out", str(tmp_path / "out"))
+        assert code == 2, messages
+        assert expected in messages
+
+
+def test_point_draws_the_law_of_a_parameter_file(tmp_path):
+    material = str(CASES / "materials" / "fe90sc10_grain_set_a.toml")
+    code, _, messages = invoke(
+        "point", "--material", material, "--out", str(tmp_path / "tests"), "--strain", "0.02"
+    )
+    assert code == 0, messages
+    names = {path.name for path in (tmp_path / "tests").iterdir()}
+    assert names == {
+        "compression.csv",
+        "law.png",
+        "rate-jumps.csv",
+        "simple-shear.csv",
+        "tension.csv",
+        "unloading.csv",
+    }
+    head, *rows = (tmp_path / "tests" / "compression.csv").read_text().splitlines()
+    assert head.startswith("time_s,strain,stress_gpa,equivalent_plastic_strain,F11,")
+    time_s, strain, stress, plastic, *_ = map(float, rows[-1].split(","))
+    assert (round(time_s, 9), round(strain, 12)) == (20.0, 0.02)
+    # 2.7 GPa is a strain of 0.0193: a little of the last one is plastic
+    assert 0.0 < plastic < 0.001
+    assert abs(stress - 2.72) < 0.03

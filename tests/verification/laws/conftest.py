@@ -98,6 +98,12 @@ def make_points() -> Callable[[Material, Kinematics], Points]:
     return Points
 
 
+@pytest.fixture(scope="session")
+def all_materials() -> dict[str, Material]:
+    """Sound parameters of every law."""
+    return MATERIALS
+
+
 @pytest.fixture(params=["finite", "small"])
 def kinematics(request: pytest.FixtureRequest) -> Kinematics:
     return request.param
