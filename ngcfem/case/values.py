@@ -152,12 +152,23 @@ def _three_by_three(value: object, with_free: bool) -> object:
     return value
 
 
+def _centre(value: object) -> object:
+    items = value if isinstance(value, tuple) else ()
+    if len(items) in (2, 3) and all(is_number(item) and 0.0 <= item <= 1.0 for item in items):
+        return value
+    raise refuse(
+        "two or three numbers between 0 and 1, as many as dimensions",
+        "write centre = [0.5, 0.5, 0.5] for the middle of the cell, [0.5, 0.5] in the plane",
+    )
+
+
 Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_number_or_numbers)]
 Counts = Annotated[int | tuple[int, ...], BeforeValidator(_count_or_counts)]
 Pair = tuple[float, float]
 CellSize = Annotated[float | Pair | tuple[float, float, float], BeforeValidator(_number_or_edges)]
 
 Triple = tuple[float, float, float]
+Centre = Annotated[Pair | Triple, BeforeValidator(_centre)]
 PeriodVectors = Annotated[
     tuple[Pair, Pair] | tuple[Triple, Triple, Triple], BeforeValidator(_period_vectors)
 ]
