@@ -29,6 +29,7 @@ IRON = {
     "latent_hardening_ratio": 1.4,
 }
 POINTS = 32
+CHUNK_SIZE = 64  # as in conftest.py, so that both share what is compiled
 DT = 10.0
 
 PLANES = {
@@ -168,7 +169,7 @@ class Crystals:
 
     def __init__(self, kinematics, values=IRON, law="crystal-plasticity"):
         self.kinematics = kinematics
-        self.law = BatchedLaw(law, kinematics, chunk_size=POINTS)
+        self.law = BatchedLaw(law, kinematics, chunk_size=CHUNK_SIZE)
         self.vector = self.law.parameter_vector(values)
 
     def virgin(self, q):
@@ -512,7 +513,7 @@ def test_isotropic_constants_give_the_isotropic_law_in_small_strain():
     F = wandering(1, 8, 0.01)[0]
     found = stress_of(crystals.update(F, crystals.virgin(quaternions(8))))
     E = 9.0 * bulk * shear / (3.0 * bulk + shear)
-    elastic = BatchedLaw("elastic", "small", chunk_size=POINTS)
+    elastic = BatchedLaw("elastic", "small", chunk_size=CHUNK_SIZE)
     vector = elastic.parameter_vector(
         {"youngs_modulus_gpa": E, "poisson_ratio": E / (2.0 * shear) - 1.0}
     )
