@@ -106,9 +106,9 @@ def _ellipticity(entry: Mapping[str, Any]) -> Markup:
     rows: dict[str, Content] = {
         "true strain": f"{first['true_strain']:+.4f} (increment {first['increment']})",
         "phase of the least determinant": str(first["phase"]).replace("_", "-"),
-        "share of the points looked at": f"{100.0 * first['lost_share']:.2g} % of "
+        "share of the points looked at": f"{100.0 * first['lost_share']:.1f} % of "
         f"{first['sampled']}",
-        "share at the end": None if last is None else f"{100.0 * last['lost_share']:.2g} %",
+        "share at the end": None if last is None else f"{100.0 * last['lost_share']:.1f} %",
         "angle between band plane and load": f"{first['angle_deg']:.1f} degrees (median)",
         "normal, deformed": ", ".join(number(float(each)) for each in first["normal"]),
     }

@@ -116,7 +116,5 @@ def _read_piece(path: Path, name: str) -> tuple[FloatArray, FloatArray]:
     cells = vtk_to_numpy(grid.GetCells().GetConnectivityArray())
     cells = cells.reshape(grid.GetNumberOfCells(), -1)
     corners = {3: 3, 6: 3, 4: 4, 10: 4}[cells.shape[1]]
-    points = vtk_to_numpy(grid.GetPoints().GetData())
-    return np.array(points[cells[:, :corners]], dtype=float), np.array(
-        vtk_to_numpy(array), dtype=float
-    )
+    points = np.array(vtk_to_numpy(grid.GetPoints().GetData()), dtype=float)
+    return points[cells[:, :corners]], np.array(vtk_to_numpy(array), dtype=float)
