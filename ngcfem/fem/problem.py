@@ -94,6 +94,7 @@ class PeriodicProblem:
         boundary: Boundary = "periodic",
         options: SolverOptions | None = None,
         platens: Platens | None = None,
+        *,
         orientation: FloatArray | None = None,
         imperfection: Imperfection | None = None,
     ) -> None:

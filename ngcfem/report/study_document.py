@@ -71,8 +71,8 @@ def write_study_report(
     caption = (
         "Above: true (Cauchy) stress over true strain. Below: accumulated plastic strain at the "
         "end of each run on the undeformed cell, one scale of colours for all; thin lines are "
-        "boundaries between different materials, dashed lines the bands that were found, the angle "
-        "and width that of the largest."
+        "boundaries between different materials, dashed lines the bands that were found, with "
+        "angle and width of the largest."
     )
     shown: list[Content] = (
         [element("p", "No case has a curve yet.")]

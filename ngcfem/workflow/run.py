@@ -306,8 +306,8 @@ def _solve(
         case.load.boundary,
         build_solver_options(case),
         build_platens(case),
-        None if crystals is None else crystals.orientation,
-        build_imperfection(case),
+        orientation=None if crystals is None else crystals.orientation,
+        imperfection=build_imperfection(case),
     )
     checkpoint = comm.bcast(checkpoint, root=0)
     keep_rows, earlier_cpu_s, localization = 0, 0.0, None

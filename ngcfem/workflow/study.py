@@ -19,7 +19,7 @@ from ngcfem.results.fields import read_last_fields
 from ngcfem.results.history import read_curve
 from ngcfem.results.localization import Localization, measure_localization
 from ngcfem.results.run import RunDirectory, default_run_directory
-from ngcfem.workflow.ensemble import free_objects_of_petsc
+from ngcfem.workflow.members import free_objects_of_petsc
 from ngcfem.workflow.run import run_case, world
 from ngcfem.workflow.watching import Watcher
 
