@@ -12,7 +12,7 @@ from ngcfem.case.sections import (
     Microstructure,
     SphereSection,
 )
-from ngcfem.case.values import Value
+from ngcfem.case.values import NumberValue
 from ngcfem.constitutive.parameters import check_parameters, strength_parameters
 from ngcfem.errors import Finding
 
@@ -68,7 +68,7 @@ def _check_numbers(
     """Check number by number; returns whether all are sound."""
     wrong: list[Finding] = []
 
-    def check(key: str, value: Value, largest: float, example: str) -> None:
+    def check(key: str, value: NumberValue, largest: float, example: str) -> None:
         if not 0.0 < value.value <= largest:
             upper = f" and at most {largest:g}" if math.isfinite(largest) else ""
             wrong.append(
@@ -177,7 +177,7 @@ def _check_strengths(
         names = strength_parameters(phase.law)
         for factor in (least, largest):
             scaled = {
-                name: value * factor if name in names else value
+                name: float(value) * factor if name in names else value
                 for name, value in phase.parameters.items()
             }
             for name, found, allowed, _ in check_parameters(phase.law, scaled):

@@ -20,6 +20,7 @@ from ngcfem.case.values import (
     GroupsByPhase,
     LabelsByPhase,
     Numbers,
+    NumberWithOrigin,
     Orientation,
     ParameterValue,
     PartialMatrix,
@@ -467,8 +468,8 @@ class WeakRegionSection(Section):
     centre: Centre = Field(
         description="Place of the centre as fractions of the edges of the cell, 0 to 1."
     )
-    radius_nm: ParameterValue = Field(description="Radius in nm.")
-    strength_factor: ParameterValue = Field(
+    radius_nm: NumberWithOrigin = Field(description="Radius in nm.")
+    strength_factor: NumberWithOrigin = Field(
         description="What the strength is multiplied by inside, more than 0."
     )
 
@@ -476,10 +477,10 @@ class WeakRegionSection(Section):
 class StrengthScatterSection(Section):
     """A random field of strength, periodic with the cell."""
 
-    standard_deviation: ParameterValue = Field(
+    standard_deviation: NumberWithOrigin = Field(
         description="Standard deviation of the logarithm of the strength factor, whose mean is 1."
     )
-    correlation_length_nm: ParameterValue = Field(
+    correlation_length_nm: NumberWithOrigin = Field(
         description="Distance in nm over which the correlation falls to 1/e."
     )
     seed: int | None = Field(

@@ -1,7 +1,7 @@
 """Types of the values in a case file: numbers with provenance, component matrices, lists."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -75,14 +75,24 @@ class Value(Section):
     reference: str = Field(default="", description="Source or reasoning behind the number.")
 
 
+class NumberValue(Section):
+    """A number with its origin, where no word can stand."""
+
+    value: float = Field(description="The number, in the unit of the key.")
+    provenance: Provenance = Field(
+        default="assumed", description="Where the number comes from: paper, literature, assumed..."
+    )
+    reference: str = Field(default="", description="Source or reasoning behind the number.")
+
+
 class SourcedValue(Value):
     """A number of a parameter file, where the origin must be said."""
 
     provenance: Provenance = Field(description="Where the number comes from.")
 
 
-def _plain_number_to_value(value: object) -> object:
-    if is_number(value) or value in SLIP_FAMILIES:
+def _plain_number_to_value(value: object, words: Sequence[str] = ()) -> object:
+    if is_number(value) or value in words:
         return {"value": value}
     if isinstance(value, Mapping):
         return value
@@ -178,7 +188,10 @@ PartialMatrix = Annotated[
     tuple[Row, Row, Row], BeforeValidator(lambda value: _three_by_three(value, True))
 ]
 
-ParameterValue = Annotated[Value, BeforeValidator(_plain_number_to_value)]
+ParameterValue = Annotated[
+    Value, BeforeValidator(lambda value: _plain_number_to_value(value, SLIP_FAMILIES))
+]
+NumberWithOrigin = Annotated[NumberValue, BeforeValidator(_plain_number_to_value)]
 
 
 def _listed_by_phase(value: object, ranges: bool) -> object:

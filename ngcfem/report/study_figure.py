@@ -60,7 +60,7 @@ class StudyMember:
     name: str
     directory: Path
     state: str
-    materials: tuple[tuple[str, str, tuple[tuple[str, float], ...]], ...]
+    materials: tuple[tuple[str, str, tuple[tuple[str, float | str], ...]], ...]
     axis: Axis
     curve: StressStrainCurve | None
     fields: FieldFile | None
