@@ -60,7 +60,16 @@ RELAXATION: Mapping[str, float] = {
     "creation_per_shear_strain": 0.02,
     "relaxation_rate_per_s": 1e-3,
 }
-CASES: tuple[tuple[str, str, Mapping[str, float]], ...] = (
+CUBIC: Mapping[str, float] = {"c11_gpa": 230.0, "c12_gpa": 135.0, "c44_gpa": 117.0}
+CRYSTAL: Mapping[str, float | str] = {
+    **CUBIC,
+    "slip_systems": "110+112",
+    "rate_sensitivity": 0.02,
+    "initial_slip_resistance_gpa": 1.6,
+    "saturation_slip_resistance_gpa": 2.15,
+    "slip_hardening_modulus_gpa": 0.75,
+}
+CASES: tuple[tuple[str, str, Mapping[str, float | str]], ...] = (
     ("elastic", "elastic", ELASTIC),
     ("j2", "j2", J2),
     ("drucker-prager", "drucker-prager", CONE),
@@ -70,6 +79,8 @@ CASES: tuple[tuple[str, str, Mapping[str, float]], ...] = (
     ("free-volume", "free-volume", FREE_VOLUME),
     ("effective-temperature", "effective-temperature", TEMPERATURE),
     ("free-volume-relaxation", "free-volume-relaxation", RELAXATION),
+    ("cubic-elastic", "cubic-elastic", CUBIC),
+    ("crystal-plasticity, 24, m = 0.02", "crystal-plasticity", CRYSTAL),
 )
 
 
@@ -98,7 +109,7 @@ def main() -> None:
     kinematics: Kinematics
     wanted = sys.argv[1:]
     heads = f"{'with tangent':>20} {'stress only':>20}"
-    print(f"{'law':26} {'kinematics':10} {'regime':8} {heads}   (us a point: median, least)")
+    print(f"{'law':32} {'kinematics':10} {'regime':8} {heads}   (us a point: median, least)")
     for label, name, values in CASES:
         if wanted and name not in wanted:
             continue
@@ -110,7 +121,7 @@ def main() -> None:
                 both = microseconds(law, parameters, F, True)
                 stress = microseconds(law, parameters, F, False)
                 print(
-                    f"{label:26} {kinematics:10} {regime:8} {both[0]:11.2f} {both[1]:8.2f} "
+                    f"{label:32} {kinematics:10} {regime:8} {both[0]:11.2f} {both[1]:8.2f} "
                     f"{stress[0]:11.2f} {stress[1]:8.2f}",
                     flush=True,
                 )

@@ -6,6 +6,7 @@ needed, so that a material point can be driven on a machine without a mesher.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -31,6 +32,11 @@ from ngcfem.loading.path import LoadPath, LoadSegment, uniaxial_stress
 from ngcfem.loading.platens import Platens
 from ngcfem.microstructure.cell import Layer, PeriodicCell
 from ngcfem.microstructure.imperfection import Imperfection, StrengthScatter, WeakRegion
+from ngcfem.microstructure.orientation import (
+    crystal_orientations,
+    euler_angles_deg,
+    rotation_matrices,
+)
 from ngcfem.microstructure.simple_cells import homogeneous_cell, laminate_cell, sphere_cell
 from ngcfem.microstructure.statistics import CompositeStatistics, composite_statistics
 from ngcfem.quantities import FloatArray
@@ -153,6 +159,90 @@ def build_materials(case: Case) -> dict[str, Material]:
         phase.name: Material(phase=phase.name, law=phase.law, parameters=phase.parameters)
         for phase in case.phases
     }
+
+
+@dataclass(frozen=True, eq=False)
+class Crystals:
+    """The crystals of a mesh and how their lattices lie.
+
+    Parameters
+    ----------
+    orientation : ndarray, shape (cells, 4)
+        Unit quaternion (w, x, y, z) of each cell from lattice to specimen coordinates; the identity
+        where there is no lattice.
+    entries : tuple of dict
+        Each crystal: phase, number, centre (nm), volume (nm^3), quaternion and Euler angles (Bunge,
+        degrees), as plain JSON.
+    """
+
+    orientation: FloatArray
+    entries: tuple[dict[str, Any], ...]
+
+
+def build_crystals(case: Case, mesh: PeriodicMesh) -> Crystals | None:
+    """Find the crystals of a mesh and orient them as a case says.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    mesh : PeriodicMesh
+        Its mesh.
+
+    Returns
+    -------
+    Crystals or None
+        The same on every rank; None if no phase has a lattice.
+    """
+    phases = [phase for phase in case.phases if phase.orientation is not None]
+    if not phases:
+        return None
+    from ngcfem.mesh.crystal_bodies import crystal_bodies
+
+    orientation = np.tile([1.0, 0.0, 0.0, 0.0], (len(mesh.cells), 1))
+    entries = []
+    for phase in phases:
+        if phase.orientation is None:
+            continue
+        bodies = crystal_bodies(mesh, phase.name, phase.by_grain)
+        number = len(bodies.volume_nm3)
+        drawn = crystal_orientations(phase.orientation, number, phase.name, case.seed)
+        orientation[bodies.cells] = drawn[bodies.number]
+        angles = euler_angles_deg(rotation_matrices(drawn))
+        entries += [
+            {
+                "phase": phase.name,
+                "crystal": k,
+                "centre_nm": bodies.centre_nm[k].tolist(),
+                "volume_nm3": float(bodies.volume_nm3[k]),
+                "orientation_quaternion": drawn[k].tolist(),
+                "orientation_euler_deg": angles[k].tolist(),
+            }
+            for k in range(number)
+        ]
+    return Crystals(orientation, tuple(entries))
+
+
+def build_point_orientation(case: Case, phase: str) -> FloatArray | None:
+    """Orient the one crystal of a material point.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+    phase : str
+        Name of a phase of it.
+
+    Returns
+    -------
+    ndarray, shape (4,), or None
+        Unit quaternion from lattice to specimen coordinates: that of the first crystal of the
+        phase; None without a lattice.
+    """
+    for each in case.phases:
+        if each.name == phase and each.orientation is not None:
+            return crystal_orientations(each.orientation, 1, phase, case.seed)[0]
+    return None
 
 
 def build_solver_options(case: Case) -> SolverOptions:

@@ -122,6 +122,7 @@ def check_case(parts: CaseParts, softening: bool = True) -> Iterator[Finding]:
         yield from check_load_of_cell(parts.load, parts.file, parts.microstructure, given)
     if softening:
         yield from _check_softening(parts)
+    yield from _check_orientations(parts)
     if parts.solver is not None:
         yield from check_petsc_options(parts.solver.petsc, parts.file)
     yield from _check_compare(parts)
@@ -390,4 +391,22 @@ def _check_softening(parts: CaseParts) -> Iterator[Finding]:
                 "give the phase characteristic_length_nm, or add mesh_dependent = true under "
                 "[solver] (the report will say so), or set "
                 f"{'cohesion_' if material.law == 'mohr-coulomb' else ''}softening_gpa = 0.0",
+            )
+
+
+def _check_orientations(parts: CaseParts) -> Iterator[Finding]:
+    """Chance needs a seed."""
+    if parts.seed is not None or "seed" in parts.given[""]:
+        return
+    for index, material in enumerate(parts.materials):
+        if material is None or material.orientation is None:
+            continue
+        if not isinstance(material.orientation, tuple):
+            yield Finding(
+                parts.file,
+                "seed",
+                "nothing: the key is missing",
+                f'a whole number for the random orientation of phase "{material.name}"',
+                "add seed = 1 at the top of the file, or give Euler angles to "
+                f"phase[{index}].orientation",
             )

@@ -111,6 +111,8 @@ def _phase_of_a_file(phase: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parameter(spec: ParameterSpec) -> dict[str, Any]:
     number: dict[str, Any] = {"type": "number"}
+    if spec.choices:
+        number = {"type": "string", "enum": list(spec.choices)}
     if spec.minimum is not None:
         number["exclusiveMinimum" if spec.exclusive_minimum else "minimum"] = spec.minimum
     if spec.maximum is not None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ngcfem.case.findings import findings_of, validate_part
 from ngcfem.case.sections import MaterialFile, PhaseSection
 from ngcfem.case.suggestions import suggest_key
 from ngcfem.case.toml_text import decode_text, parse_toml, read_bytes
-from ngcfem.case.values import Value
+from ngcfem.case.values import Fibre, Value
 from ngcfem.constitutive.law_files import (
     LawFileError,
     law_class_name,
@@ -20,8 +20,14 @@ from ngcfem.constitutive.law_files import (
     located_law,
     names_law_file,
 )
-from ngcfem.constitutive.parameters import LAW_PARAMETERS, check_parameters, law_parameters
+from ngcfem.constitutive.parameters import (
+    LATTICE_LAWS,
+    LAW_PARAMETERS,
+    check_parameters,
+    law_parameters,
+)
 from ngcfem.errors import Finding, InputError
+from ngcfem.microstructure.orientation import FibreOrientation, OrientationRequest
 
 MATERIALS_FOLDER = "materials"
 DEFAULT_REFERENCE = "default of the law"
@@ -43,6 +49,10 @@ class CasePhase:
         References of the parameter file; empty for inline parameters.
     source : Path or None
         The parameter file.
+    orientation : "random", tuple of float, FibreOrientation or None
+        Lattice of the crystals; None for a law without one.
+    by_grain : bool
+        Whether each grain number is a crystal.
     """
 
     name: str
@@ -50,6 +60,8 @@ class CasePhase:
     values: Mapping[str, Value]
     references: tuple[str, ...] = ()
     source: Path | None = None
+    orientation: OrientationRequest | None = None
+    by_grain: bool = False
 
     @property
     def law_name(self) -> str:
@@ -57,8 +69,8 @@ class CasePhase:
         return law_class_name(self.law)
 
     @property
-    def parameters(self) -> dict[str, float]:
-        """The bare numbers."""
+    def parameters(self) -> dict[str, float | str]:
+        """The bare numbers, and words where a parameter takes one."""
         return {name: value.value for name, value in self.values.items()}
 
 
@@ -185,6 +197,7 @@ def resolve_phase(
     if wrong:
         return None, wrong
     key = f"phase[{index}].parameters"
+    case_file = file
     values: Mapping[str, Any]
     references: tuple[str, ...] = ()
     source: Path | None = None
@@ -217,7 +230,15 @@ def resolve_phase(
         file, key = str(source), "parameters"
     else:
         values = section.parameters
-    return _checked_phase(section.name, law, values, file, key, references, source)
+    phase, findings = _checked_phase(section.name, law, values, file, key, references, source)
+    findings += _check_orientation(section, index, case_file)
+    if phase is None or findings:
+        return None, findings
+    return replace(
+        phase,
+        orientation=_orientation_request(section),
+        by_grain=section.crystals == "grains",
+    ), []
 
 
 def _wrong_law(law: str, file: str, key: str) -> list[Finding]:
@@ -245,7 +266,9 @@ def _checked_phase(
     if findings:
         return None, findings
     defaults = {
-        spec.name: Value(value=spec.default, provenance="assumed", reference=DEFAULT_REFERENCE)
+        spec.name: Value.model_validate(
+            {"value": spec.default, "provenance": "assumed", "reference": DEFAULT_REFERENCE}
+        )
         for spec in law_parameters(law)
         if spec.default is not None and spec.name not in values
     }
@@ -254,6 +277,43 @@ def _checked_phase(
         for name, v in values.items()
     }
     return CasePhase(name, law, given | defaults, references, source), []
+
+
+def _orientation_request(section: PhaseSection) -> OrientationRequest | None:
+    asked = section.orientation
+    if isinstance(asked, Fibre):
+        return FibreOrientation(asked.axis, asked.crystal_direction, asked.spread_deg)
+    return asked
+
+
+def _check_orientation(section: PhaseSection, index: int, file: str) -> list[Finding]:
+    key = f"phase[{index}]."
+    if section.law in LATTICE_LAWS:
+        if section.orientation is not None:
+            return []
+        return [
+            Finding(
+                file,
+                key + "orientation",
+                "nothing: the key is missing",
+                f'the lattice of the crystals for the law {section.law}: "random", Euler angles, '
+                "or a fibre",
+                'add orientation = "random" below the law, or orientation = [0.0, 0.0, 0.0]',
+            )
+        ]
+    given = [
+        name for name in ("orientation", "crystals") if getattr(section, name, None) is not None
+    ]
+    return [
+        Finding(
+            file,
+            key + name,
+            f"a key that the law {section.law} does not use",
+            "a lattice only for the laws " + ", ".join(LATTICE_LAWS),
+            "delete the line, or choose one of these laws",
+        )
+        for name in given
+    ]
 
 
 def check_parameter_names(
@@ -289,7 +349,7 @@ def check_parameter_names(
     ]
 
 
-def _check(law: str, values: Mapping[str, float], file: str, key: str) -> list[Finding]:
+def _check(law: str, values: Mapping[str, float | str], file: str, key: str) -> list[Finding]:
     known = [spec.name for spec in law_parameters(law)]
     findings = []
     for name, found, allowed, remedy in check_parameters(law, values):

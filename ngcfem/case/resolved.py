@@ -1,6 +1,7 @@
 """The resolved case: every default filled in, every number with its provenance, as TOML text."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ngcfem.case.materials import DEFAULT_REFERENCE, CasePhase
 from ngcfem.case.sections import CaseDocument, Section, UserMeshSection
 from ngcfem.case.toml_text import toml_key, toml_value
 from ngcfem.case.values import is_number
+from ngcfem.microstructure.orientation import FibreOrientation
 
 _ASSUMED = "assumed"
 _LISTS_OF_TABLES = {"": ("phase",), "load": ("segment",), "imperfection": ("region",)}
@@ -46,6 +48,7 @@ def resolved_document(document: CaseDocument, phases: Sequence[CasePhase]) -> di
         {
             "name": phase.name,
             "law": phase.law,
+            **orientation_entries(phase),
             "parameters": {
                 name: value.model_dump()
                 if value.reference
@@ -56,6 +59,28 @@ def resolved_document(document: CaseDocument, phases: Sequence[CasePhase]) -> di
         for phase in phases
     ]
     return resolved
+
+
+def orientation_entries(phase: CasePhase) -> dict[str, Any]:
+    """Keys of a phase that say how its crystals lie.
+
+    Parameters
+    ----------
+    phase : CasePhase
+        The phase.
+
+    Returns
+    -------
+    dict
+        Orientation and what is one crystal, as written in a case file; empty without a lattice.
+    """
+    asked = phase.orientation
+    if asked is None:
+        return {}
+    entry: Any = asked
+    if isinstance(asked, FibreOrientation):
+        entry = asdict(asked)
+    return {"orientation": entry, "crystals": "grains" if phase.by_grain else "connected"}
 
 
 def resolved_text(
@@ -179,6 +204,8 @@ def _phase_lines(phase: CasePhase) -> Iterator[str]:
         yield f"# {reference}"
     yield f"name = {toml_value(phase.name)}"
     yield f"law = {toml_value(phase.law)}"
+    for key, value in orientation_entries(phase).items():
+        yield f"{key} = {toml_value(value)}" + (f"  # {_ASSUMED}" if _holds_number(value) else "")
     yield ""
     yield "[phase.parameters]"
     for name, value in phase.values.items():

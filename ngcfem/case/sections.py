@@ -20,6 +20,7 @@ from ngcfem.case.values import (
     GroupsByPhase,
     LabelsByPhase,
     Numbers,
+    Orientation,
     ParameterValue,
     PartialMatrix,
     PeriodVectors,
@@ -44,6 +45,8 @@ BuiltInLaw = Literal[
     "free-volume",
     "effective-temperature",
     "free-volume-relaxation",
+    "cubic-elastic",
+    "crystal-plasticity",
 ]
 LAW_FILE_PATTERN = r"^.+\.py:[A-Za-z_]\w*$"
 Law = Annotated[
@@ -278,6 +281,15 @@ class PhaseSection(Section):
         Annotated[str, Tag("file")] | Annotated[dict[str, ParameterValue], Tag("table")],
         Discriminator(lambda value: "file" if isinstance(value, str) else "table"),
     ] = Field(description="Parameters of the law, or the name of a parameter file (TOML).")
+    orientation: Orientation | None = Field(
+        default=None,
+        description='Lattice of the crystals, for laws that have one: "random" (from the seed), '
+        "three Euler angles in degrees (Bunge), or { axis, crystal_direction, spread_deg }.",
+    )
+    crystals: Literal["connected", "grains"] | None = Field(
+        default=None,
+        description="What is one crystal: what is connected (default), or each grain number.",
+    )
 
 
 class _LoadSection(Section):

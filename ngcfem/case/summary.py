@@ -100,7 +100,7 @@ def _coarse_for_length(case: Case) -> Iterator[str]:
         return
     lengths: dict[float, list[str]] = {}
     for phase in case.phases:
-        length = phase.parameters.get(CHARACTERISTIC_LENGTH, 0.0)
+        length = float(phase.parameters.get(CHARACTERISTIC_LENGTH, 0.0))
         if length > 0.0 and size > 0.5 * length and softens(phase.law, phase.parameters):
             lengths.setdefault(length, []).append(phase.name)
     for length, names in lengths.items():

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeGuard
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from ngcfem.constitutive.crystal_parameters import SLIP_FAMILIES
 from ngcfem.quantities import Provenance
 
 
@@ -59,10 +60,15 @@ Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 CountOrNone = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 
 
+SlipFamily = Literal["110", "112", "110+112"]
+
+
 class Value(Section):
     """A number with its origin."""
 
-    value: float = Field(description="The number, in the unit of the key.")
+    value: float | SlipFamily = Field(
+        description="The number, in the unit of the key; the words of slip_systems."
+    )
     provenance: Provenance = Field(
         default="assumed", description="Where the number comes from: paper, literature, assumed..."
     )
@@ -76,7 +82,7 @@ class SourcedValue(Value):
 
 
 def _plain_number_to_value(value: object) -> object:
-    if is_number(value):
+    if is_number(value) or value in SLIP_FAMILIES:
         return {"value": value}
     if isinstance(value, Mapping):
         return value
@@ -219,6 +225,52 @@ def _rotation(value: object) -> object:
         "write rotation_deg = [0.0, 45.0, 0.0], or leave the key out",
     )
 
+
+def _orientation(value: object) -> object:
+    if value == "random":
+        return value
+    if _is_triple(value):
+        return tuple(float(v) for v in value)
+    if isinstance(value, Mapping) and {"axis", "crystal_direction"} <= set(value):
+        spread = value.get("spread_deg", 0.0)
+        sound = set(value) <= {"axis", "crystal_direction", "spread_deg"}
+        sound = sound and is_number(spread) and 0.0 <= spread <= 30.0
+        for key in ("axis", "crystal_direction"):
+            sound = sound and _is_triple(value[key]) and any(value[key])
+        if sound:
+            return {
+                key: tuple(float(v) for v in entry) if isinstance(entry, tuple) else float(entry)
+                for key, entry in value.items()
+            }
+    raise refuse(
+        '"random", three Euler angles in degrees (Bunge: phi1, Phi, phi2), or a fibre '
+        "{ axis = [0.0, 0.0, 1.0], crystal_direction = [1.0, 1.0, 0.0], spread_deg = 5.0 } with a "
+        "spread of 0 to 30",
+        'write orientation = "random", or one of the others',
+    )
+
+
+def _is_triple(value: object) -> TypeGuard[tuple[float, float, float]]:
+    return isinstance(value, list | tuple) and len(value) == 3 and all(map(is_number, value))
+
+
+class Fibre(Section):
+    """Fibre texture of the crystals of a phase."""
+
+    axis: Triple = Field(description="Axis of the specimen, any length.")
+    crystal_direction: Triple = Field(description="Direction of the lattice along it.")
+    spread_deg: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=30.0,
+        description="Standard deviation of the tilt, in each of two directions, in degrees.",
+    )
+
+
+Orientation = Annotated[
+    Literal["random"] | Triple | Fibre,
+    BeforeValidator(_orientation),
+]
 
 Rotation = Annotated[
     float | tuple[float, float, float] | Literal["random"], BeforeValidator(_rotation)

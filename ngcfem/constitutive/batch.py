@@ -6,6 +6,8 @@ from functools import cache
 
 import numpy as np
 
+from ngcfem.constitutive.crystal_plasticity import CrystalPlasticity
+from ngcfem.constitutive.cubic_elasticity import CubicElastic
 from ngcfem.constitutive.elasticity import IsotropicElastic
 from ngcfem.constitutive.free_volume import (
     EffectiveTemperature,
@@ -18,6 +20,14 @@ from ngcfem.constitutive.kinematics import (
     finite_strain_kernel,
     small_strain_kernel,
 )
+from ngcfem.constitutive.lattice_kinematics import (
+    ORIENTATION_NAMES,
+    deformed_lattice,
+    lattice_kernel,
+    plastic_names,
+    virgin_state,
+)
+from ngcfem.constitutive.lattice_law import LatticeLaw
 from ngcfem.constitutive.law import Law
 from ngcfem.constitutive.law_files import law_from_file, names_law_file
 from ngcfem.constitutive.mohr_coulomb import MohrCoulomb
@@ -35,7 +45,7 @@ from ngcfem.constitutive.plasticity import EQUIVALENT_PLASTIC_STRAIN, J2, Drucke
 from ngcfem.constitutive.xla import jax, jnp, keep_compiled_code
 from ngcfem.quantities import FloatArray, Int32Array, Kinematics
 
-LAWS: Mapping[str, Law] = {
+LAWS: Mapping[str, Law | LatticeLaw] = {
     law.name: law
     for law in (
         IsotropicElastic(),
@@ -45,11 +55,13 @@ LAWS: Mapping[str, Law] = {
         FreeVolume(),
         EffectiveTemperature(),
         FreeVolumeRelaxation(),
+        CubicElastic(),
+        CrystalPlasticity(),
     )
 }
 
 
-def law_named(name: str) -> Law:
+def law_named(name: str) -> Law | LatticeLaw:
     """Find a law.
 
     Parameters
@@ -59,7 +71,7 @@ def law_named(name: str) -> Law:
 
     Returns
     -------
-    Law
+    Law or LatticeLaw
         The law.
 
     Raises
@@ -158,8 +170,11 @@ class BatchResult:
 def _compiled(law_name: str, kinematics: str, tangent: bool) -> Callable[..., PointUpdate]:
     """Kernel shared by every phase with the same law; parameters are arguments, not constants."""
     keep_compiled_code()
+    law = law_named(law_name)
+    if isinstance(law, LatticeLaw):
+        return jax.jit(lattice_kernel(law, kinematics == "finite", tangent))
     make = finite_strain_kernel if kinematics == "finite" else small_strain_kernel
-    return jax.jit(make(law_named(law_name), tangent))
+    return jax.jit(make(law, tangent))
 
 
 class BatchedLaw:
@@ -197,14 +212,15 @@ class BatchedLaw:
         self.law_name = law_name
         self.kinematics = kinematics
         self.chunk_size = chunk_size
-        tensor = (
-            "inverse_plastic_right_cauchy_green" if kinematics == "finite" else "plastic_strain"
-        )
-        plastic = tuple(f"{tensor}_{ij}" for ij in _FINITE_PLASTIC_STATE)
-        self.state_names: tuple[str, ...] = (
-            *(plastic if law.has_plastic_strain else ()),
-            *law.internal_variables,
-        )
+        if isinstance(law, LatticeLaw):
+            plastic = (*ORIENTATION_NAMES, *plastic_names(law, kinematics))
+        else:
+            tensor = (
+                "inverse_plastic_right_cauchy_green" if kinematics == "finite" else "plastic_strain"
+            )
+            plastic = tuple(f"{tensor}_{ij}" for ij in _FINITE_PLASTIC_STATE)
+            plastic = plastic if law.has_plastic_strain else ()
+        self.state_names: tuple[str, ...] = (*plastic, *law.internal_variables)
 
     @property
     def number_of_state_variables(self) -> int:
@@ -218,7 +234,7 @@ class BatchedLaw:
             return self.state_names.index(EQUIVALENT_PLASTIC_STRAIN)
         return None
 
-    def parameter_vector(self, parameters: Mapping[str, float]) -> FloatArray:
+    def parameter_vector(self, parameters: Mapping[str, float | str]) -> FloatArray:
         """Values of the parameters in the order the law reads them.
 
         Parameters
@@ -263,7 +279,7 @@ class BatchedLaw:
         """Internal variable that feeds a nonlocal field, or None if the law takes none."""
         return law_named(self.law_name).nonlocal_variable
 
-    def field_constants(self, parameters: Mapping[str, float]) -> FloatArray:
+    def field_constants(self, parameters: Mapping[str, float | str]) -> FloatArray:
         """Constants of the nonlocal softening.
 
         Parameters
@@ -279,23 +295,63 @@ class BatchedLaw:
         resolved = resolve_parameters(self.law_name, parameters)
         return np.array([resolved[OVERNONLOCAL_WEIGHT], resolved.get(MICROMORPHIC_MODULUS, 0.0)])
 
-    def initial_state(self, n: int) -> FloatArray:
+    @property
+    def needs_orientation(self) -> bool:
+        """Whether the law depends on the directions of a lattice."""
+        return isinstance(law_named(self.law_name), LatticeLaw)
+
+    def initial_state(self, n: int, orientation: FloatArray | None = None) -> FloatArray:
         """State of undeformed, virgin points.
 
         Parameters
         ----------
         n : int
             Number of points.
+        orientation : ndarray, shape (n, 4), or None
+            Unit quaternions (w, x, y, z) from lattice to specimen coordinates, for laws that need
+            them; None puts the lattice on the axes.
 
         Returns
         -------
         ndarray, shape (n, number of state variables)
-            C_p^-1 = I (finite) or zero plastic strain (small), zero internal variables.
+            C_p^-1 = I or F_p^-1 = I (finite), zero plastic strain (small), zero internal variables,
+            and the orientation of a lattice.
         """
+        law = law_named(self.law_name)
+        if isinstance(law, LatticeLaw):
+            if orientation is None:
+                orientation = np.tile([1.0, 0.0, 0.0, 0.0], (n, 1))
+            return virgin_state(law, self.kinematics, orientation)
         state = np.zeros((n, self.number_of_state_variables))
-        if self.kinematics == "finite" and law_named(self.law_name).has_plastic_strain:
+        if self.kinematics == "finite" and law.has_plastic_strain:
             state[:, :3] = 1.0
         return state
+
+    def lattice_rotation(self, deformation_gradient: FloatArray, state: FloatArray) -> FloatArray:
+        """Rotation of the lattice at n points of a crystal, as deformed.
+
+        Parameters
+        ----------
+        deformation_gradient : ndarray, shape (n, 9)
+            F, row-major.
+        state : ndarray, shape (n, number of state variables)
+            The state that goes with it.
+
+        Returns
+        -------
+        ndarray, shape (n, 3, 3)
+            Rotation from lattice to specimen coordinates: that of the elastic deformation in finite
+            strain, the initial one in small strain.
+
+        Raises
+        ------
+        ValueError
+            If the law has no lattice.
+        """
+        law = law_named(self.law_name)
+        if not isinstance(law, LatticeLaw):
+            raise ValueError(f"law {self.law_name} has no lattice")
+        return deformed_lattice(law, self.kinematics, deformation_gradient, state)
 
     def update(
         self,

@@ -231,7 +231,7 @@ def finite_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
             tangent = _turn_back(coefficients, vectors, pulled)
         status = jnp.where(readable, jnp.where(inverted, INVERTED, result.status), NOT_FINITE)
         coupling = _coupling(law, result, by_field, vectors, pulled)
-        return _sealed(PointUpdate(stress, tangent, new_state, status, coupling), state)
+        return sealed(PointUpdate(stress, tangent, new_state, status, coupling), state)
 
     return kernel
 
@@ -308,7 +308,7 @@ def small_strain_kernel(law: Law, with_tangent: bool) -> Kernel:
             tangent = _turn_back(coefficients, vectors, vectors)
         status = jnp.where(readable, result.status, NOT_FINITE)
         coupling = _coupling(law, result, by_field, vectors, vectors)
-        return _sealed(PointUpdate(stress, tangent, new_state, status, coupling), state)
+        return sealed(PointUpdate(stress, tangent, new_state, status, coupling), state)
 
     return kernel
 
@@ -507,8 +507,21 @@ def _turn_back(coefficients: Coefficients, vectors: Matrix, pulled: Matrix) -> j
     return (basis @ middle @ jnp.swapaxes(basis, 1, 2)).reshape(-1, 81)
 
 
-def _sealed(points: PointUpdate, old_state: jax.Array) -> PointUpdate:
-    """Mark points that failed: NaN stress, old state."""
+def sealed(points: PointUpdate, old_state: jax.Array) -> PointUpdate:
+    """Mark points that failed: NaN stress and tangent, old state.
+
+    Parameters
+    ----------
+    points : PointUpdate
+        What a kernel found, with the status it knows of.
+    old_state : Array, shape (n, number of state variables)
+        State at the start of the step.
+
+    Returns
+    -------
+    PointUpdate
+        Sealed; a value that is not finite where all seemed well becomes a status.
+    """
     stress, new_state, status = (
         points.first_piola_kirchhoff_stress,
         points.state,

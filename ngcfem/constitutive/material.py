@@ -26,7 +26,7 @@ class Material:
     law : str
         Name of the law, a key of `ngcfem.constitutive.parameters.LAW_PARAMETERS`, or
         ``file.py:ClassName`` for a law from a file.
-    parameters : mapping of str to float
+    parameters : mapping of str to float or str
         Parameters as given; those left out take their default.
 
     Raises
@@ -37,7 +37,7 @@ class Material:
 
     phase: str
     law: str
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, float | str]
 
     def __post_init__(self) -> None:
         """Refuse wrong parameters at once, with everything that is wrong."""

@@ -116,7 +116,7 @@ def mohr_coulomb_softens(values: Mapping[str, float]) -> bool:
 
 
 def mohr_coulomb_conditions(
-    resolved: Mapping[str, float], given: Mapping[str, float]
+    resolved: Mapping[str, float], given: Mapping[str, float | str]
 ) -> list[ParameterFinding]:
     """What is wrong with parameters that are sound one by one.
 

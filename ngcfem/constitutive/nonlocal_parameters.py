@@ -58,7 +58,7 @@ MICROMORPHIC: tuple[ParameterSpec, ...] = (
 NONLOCAL_NAMES: tuple[str, ...] = tuple(spec.name for spec in (*OVERNONLOCAL, *MICROMORPHIC))
 
 
-def has_internal_length(values: Mapping[str, float]) -> bool:
+def has_internal_length(values: Mapping[str, float | str]) -> bool:
     """Whether parameters give the law an internal length.
 
     Parameters
@@ -71,7 +71,7 @@ def has_internal_length(values: Mapping[str, float]) -> bool:
     bool
         True for a characteristic length above zero.
     """
-    return values.get(CHARACTERISTIC_LENGTH, 0.0) > 0.0
+    return float(values.get(CHARACTERISTIC_LENGTH, 0.0)) > 0.0
 
 
 def nonlocal_conditions(resolved: Mapping[str, float]) -> list[ParameterFinding]:

@@ -6,6 +6,7 @@ Free of any numerical library, so that a case file can be validated on any machi
 import math
 from collections.abc import Mapping
 
+from ngcfem.constitutive.crystal_parameters import CRYSTAL, CUBIC, crystal_conditions
 from ngcfem.constitutive.free_volume_parameters import ACTIVATED_FLOW
 from ngcfem.constitutive.law_files import LawFileError, law_from_file, names_law_file
 from ngcfem.constitutive.mohr_coulomb_parameters import (
@@ -160,6 +161,8 @@ LAW_PARAMETERS: Mapping[str, tuple[ParameterSpec, ...]] = {
     "drucker-prager": (*ELASTIC, *_HARDENING, *_PRESSURE, *OVERNONLOCAL, *MICROMORPHIC),
     "mohr-coulomb": (*ELASTIC, *MOHR_COULOMB, *OVERNONLOCAL),
     **{law: (*ELASTIC, *own) for law, own in ACTIVATED_FLOW.items()},
+    "cubic-elastic": CUBIC,
+    "crystal-plasticity": (*CUBIC, *CRYSTAL),
 }
 
 
@@ -189,23 +192,26 @@ def law_parameters(law: str) -> tuple[ParameterSpec, ...]:
 SMALLEST_RATE_SENSITIVITY = 1e-4
 """Below it (and above 0) the plastic strain of a step is lost in rounding: (1 + eps)^(1/m)."""
 
-_CUBIC = ("c11_gpa", "c12_gpa", "c44_gpa")
+LATTICE_LAWS = ("cubic-elastic", "crystal-plasticity")
+"""Laws that need the orientation of a lattice."""
+
+_CUBIC = tuple(spec.name for spec in CUBIC)
 
 
-def resolve_parameters(law: str, values: Mapping[str, float]) -> dict[str, float]:
+def resolve_parameters(law: str, values: Mapping[str, float | str]) -> dict[str, float]:
     """Fill in the defaults.
 
     Parameters
     ----------
     law : str
         Key of `LAW_PARAMETERS`, or ``file.py:ClassName``.
-    values : mapping of str to float
+    values : mapping of str to float or str
         Values given; they must have passed `check_parameters`.
 
     Returns
     -------
     dict of str to float
-        Every parameter of the law, in the order of `LAW_PARAMETERS`.
+        Every parameter of the law, in the order of `LAW_PARAMETERS`; of a word its place.
 
     Raises
     ------
@@ -217,7 +223,7 @@ def resolve_parameters(law: str, values: Mapping[str, float]) -> dict[str, float
         value = values.get(spec.name, spec.default)
         if value is None:
             raise KeyError(f"{law}: {spec.name} is required")
-        resolved[spec.name] = float(value)
+        resolved[spec.name] = spec.number(value)
     return resolved
 
 
@@ -237,7 +243,7 @@ def strength_parameters(law: str) -> tuple[str, ...]:
     return tuple(spec.name for spec in law_parameters(law) if spec.is_strength)
 
 
-def softens(law: str, values: Mapping[str, float]) -> bool:
+def softens(law: str, values: Mapping[str, float | str]) -> bool:
     """Whether the strength falls anywhere with plastic strain.
 
     Parameters
@@ -264,7 +270,7 @@ def softens(law: str, values: Mapping[str, float]) -> bool:
     return minimum_hardening_slope(resolve_parameters(law, values)) < 0.0
 
 
-def mesh_dependent(law: str, values: Mapping[str, float]) -> bool:
+def mesh_dependent(law: str, values: Mapping[str, float | str]) -> bool:
     """Whether the mesh decides the width of a band.
 
     Parameters
@@ -282,7 +288,7 @@ def mesh_dependent(law: str, values: Mapping[str, float]) -> bool:
     return softens(law, values) and not has_internal_length(values)
 
 
-def check_parameters(law: str, values: Mapping[str, float]) -> list[ParameterFinding]:
+def check_parameters(law: str, values: Mapping[str, float | str]) -> list[ParameterFinding]:
     """Everything that is wrong with the parameters of a law.
 
     Parameters
@@ -308,6 +314,10 @@ def check_parameters(law: str, values: Mapping[str, float]) -> list[ParameterFin
     for name, value in values.items():
         if name not in specs:
             findings.append(_unknown(law, name, value, specs))
+        elif specs[name].choices:
+            if not specs[name].accepts(value):
+                allowed = specs[name].allowed
+                findings.append((name, repr(value), allowed, "write one of these words"))
         elif isinstance(value, bool) or not isinstance(value, int | float):
             findings.append((name, repr(value), specs[name].allowed, "give a number"))
         elif not specs[name].accepts(value):
@@ -334,19 +344,29 @@ def _unknown(
             "leave it out; a softening law without an internal length needs "
             "[solver] mesh_dependent = true",
         )
-    if name in _CUBIC or name == "orientation":
+    if name in _CUBIC:
         return (
             name,
             found,
             "youngs_modulus_gpa and poisson_ratio",
-            "give isotropic constants; cubic elasticity is not available because the laws are "
-            "isotropic: they work with principal strains, which have no lattice direction",
+            "give isotropic constants, or choose the law cubic-elastic or crystal-plasticity; the "
+            "other laws are isotropic: they work with principal strains, which have no lattice "
+            "direction",
+        )
+    if name == "orientation":
+        return (
+            name,
+            found,
+            allowed,
+            'write orientation = "random" under [[phase]], beside name and law',
         )
     return (name, found, allowed, f"remove it or correct the spelling; law {law} does not take it")
 
 
-def _cross_conditions(law: str, values: Mapping[str, float]) -> list[ParameterFinding]:
+def _cross_conditions(law: str, values: Mapping[str, float | str]) -> list[ParameterFinding]:
     resolved = resolve_parameters(law, values)
+    if "c11_gpa" in resolved:
+        return crystal_conditions(resolved, values)
     findings = nonlocal_conditions(resolved) if CHARACTERISTIC_LENGTH in resolved else []
     if names_law_file(law):
         return findings + law_from_file(law).conditions(resolved)
@@ -382,7 +402,7 @@ def _cross_conditions(law: str, values: Mapping[str, float]) -> list[ParameterFi
 
 
 def _hardening_conditions(
-    resolved: Mapping[str, float], given: Mapping[str, float]
+    resolved: Mapping[str, float], given: Mapping[str, float | str]
 ) -> list[ParameterFinding]:
     findings: list[ParameterFinding] = []
     for amount, scale in (

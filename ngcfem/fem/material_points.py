@@ -66,6 +66,9 @@ class MaterialPoints:
         Material of every phase of the mesh.
     kinematics : {"finite", "small"}
         Kinematics of the laws.
+    orientation : ndarray, shape (cells of the whole mesh, 4), or None
+        Unit quaternions from lattice to specimen coordinates, read for laws of crystals; None puts
+        their lattice on the axes.
     strength_factor : ndarray, shape (points,), or None
         What the strength of each point is multiplied by; None for 1 everywhere.
 
@@ -81,6 +84,7 @@ class MaterialPoints:
         points_per_cell: int,
         materials: Mapping[str, Material],
         kinematics: Kinematics,
+        orientation: FloatArray | None = None,
         strength_factor: FloatArray | None = None,
     ) -> None:
         laws = {
@@ -89,6 +93,7 @@ class MaterialPoints:
         }
         self.number_of_points: int = volume.number_of_owned_cells * points_per_cell
         blocks = []
+        self._states: list[FloatArray] = []
         for index, name in enumerate(volume.source.phase_names):
             cells = np.flatnonzero(volume.phase == index)
             rows = (cells[:, None] * points_per_cell + np.arange(points_per_cell)).ravel()
@@ -101,8 +106,11 @@ class MaterialPoints:
             if strength_factor is not None and (strength_factor[rows] != 1.0).any():
                 vector = law.scaled_strength(vector, strength_factor[rows])
             blocks.append(PhaseBlock(name, law, vector, rows, constants))
+            own = None
+            if orientation is not None and law.needs_orientation:
+                own = np.repeat(orientation[volume.original_cell[cells]], points_per_cell, axis=0)
+            self._states.append(law.initial_state(len(rows), own))
         self.blocks: tuple[PhaseBlock, ...] = tuple(blocks)
-        self._states = [block.law.initial_state(len(block.rows)) for block in blocks]
         self._trials = [state.copy() for state in self._states]
 
     @property
@@ -219,6 +227,28 @@ class MaterialPoints:
         for block, state in zip(self.blocks, self._trials if trial else self._states, strict=True):
             if block.law.plastic_strain_index is not None:
                 values[block.rows] = state[:, block.law.plastic_strain_index]
+        return values
+
+    def lattice_orientation(self, deformation_gradient: FloatArray) -> FloatArray | None:
+        """Rotation of the lattices at the points of this rank, as deformed.
+
+        Parameters
+        ----------
+        deformation_gradient : ndarray, shape (points, 9)
+            F of the committed state.
+
+        Returns
+        -------
+        ndarray, shape (points, 3, 3), or None
+            Lattice to specimen coordinates, NaN where the law has no lattice; None if no law has.
+        """
+        if not any(block.law.needs_orientation for block in self.blocks):
+            return None
+        values = np.full((self.number_of_points, 3, 3), np.nan)
+        for block, state in zip(self.blocks, self._states, strict=True):
+            if block.law.needs_orientation and len(block.rows):
+                own = deformation_gradient[block.rows]
+                values[block.rows] = block.law.lattice_rotation(own, state)
         return values
 
     def export_state(self) -> FloatArray:

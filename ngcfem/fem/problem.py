@@ -68,6 +68,8 @@ class PeriodicProblem:
         Tolerances and step control.
     platens : Platens or None
         The plates, for that boundary condition.
+    orientation : ndarray, shape (cells of the whole mesh, 4), or None
+        Unit quaternions from lattice to specimen coordinates, read for laws of crystals.
     imperfection : Imperfection or None
         Where the strength differs from that of the phase.
 
@@ -92,6 +94,7 @@ class PeriodicProblem:
         boundary: Boundary = "periodic",
         options: SolverOptions | None = None,
         platens: Platens | None = None,
+        orientation: FloatArray | None = None,
         imperfection: Imperfection | None = None,
     ) -> None:
         missing = [name for name in volume.source.phase_names if name not in materials]
@@ -114,6 +117,7 @@ class PeriodicProblem:
             self._space.element.number_of_points,
             materials,
             kinematics,
+            orientation,
             self._strength_factor,
         )
         self._nonlocal = self._make_field(materials)
@@ -550,6 +554,7 @@ class PeriodicProblem:
             self._point_stress,
             self._points.equivalent_plastic_strain(),
             self._field_at_points(),
+            self._points.lattice_orientation(self._point_deformation_gradient),
             self._strength_factor,
         )
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.tensors import cauchy_stress, determinants, mises_stress, trace
+from ngcfem.microstructure.orientation import euler_angles_deg
 from ngcfem.quantities import FloatArray, Int32Array, IntArray, Kinematics
 from ngcfem.results.fields import VTK_FROM_DOLFINX, VTK_TRIANGLE_FROM_DOLFINX
 
@@ -40,6 +41,7 @@ def take_snapshot(
     stress: FloatArray,
     equivalent_plastic_strain: FloatArray,
     nonlocal_field: FloatArray | None = None,
+    lattice_rotation: FloatArray | None = None,
     strength_factor: FloatArray | None = None,
 ) -> FieldSnapshot:
     """Collect the fields of a configuration; collective.
@@ -60,6 +62,8 @@ def take_snapshot(
         Kappa at the integration points.
     nonlocal_field : ndarray, shape (points,), or None
         Chi at the integration points, NaN where it is not defined.
+    lattice_rotation : ndarray, shape (points, 3, 3), or None
+        Rotation from lattice to specimen coordinates, NaN where there is no lattice.
     strength_factor : ndarray, shape (points,), or None
         Factor of the strength at the integration points.
 
@@ -118,6 +122,14 @@ def take_snapshot(
         optional["nonlocal_field [-]"] = cell_mean(nonlocal_field)
     if strength_factor is not None:
         optional["strength_factor [-]"] = cell_mean(strength_factor)
+    lattice_data = {}
+    if lattice_rotation is not None:
+        mean_rotation = cell_mean(lattice_rotation)
+        crystal = np.isfinite(mean_rotation).all(axis=(1, 2))
+        left, _, right = np.linalg.svd(mean_rotation[crystal])
+        angles = np.full((len(crystal), 3), np.nan)
+        angles[crystal] = euler_angles_deg(left @ right)
+        lattice_data["lattice_euler_angles [deg]"] = angles
     order = VTK_FROM_DOLFINX if dimension == 3 else VTK_TRIANGLE_FROM_DOLFINX
     return FieldSnapshot(
         points=points,
@@ -129,6 +141,7 @@ def take_snapshot(
             "pressure [GPa]": -trace(mean_cauchy) / 3.0,
             "equivalent_plastic_strain [-]": cell_mean(equivalent_plastic_strain),
             **optional,
+            **lattice_data,
             "minimum_vertex_jacobian [-]": vertex_jacobian.min(axis=1),
             "phase": volume.phase.astype(np.int32),
             "grain": volume.grain.astype(np.int32),

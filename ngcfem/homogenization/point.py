@@ -144,6 +144,7 @@ def drive_point(
     kinematics: Kinematics,
     residual_tolerance: float = 1e-12,
     viscosity_gpa_s: float = 0.0,
+    orientation: FloatArray | None = None,
 ) -> Iterator[Increment]:
     """Drive one law at one point along a load path.
 
@@ -160,6 +161,8 @@ def drive_point(
         allowance of 64 machine epsilons of the stiffness comes on top.
     viscosity_gpa_s : float
         Uniaxial overstress in GPa per equivalent plastic strain rate.
+    orientation : ndarray, shape (4,), or None
+        Unit quaternion from lattice to specimen coordinates, for laws of crystals.
 
     Yields
     ------
@@ -181,7 +184,8 @@ def drive_point(
     """
     began = time.perf_counter()
     point = _Point(material, kinematics, residual_tolerance, viscosity_gpa_s)
-    state = _PointState(0.0, 0.0, np.eye(3), np.zeros((3, 3)), point.law.initial_state(1))
+    initial = point.law.initial_state(1, None if orientation is None else orientation[None])
+    state = _PointState(0.0, 0.0, np.eye(3), np.zeros((3, 3)), initial)
     yield _row(point, material, path, state, state, _Attempt(state, 0, 0.0), 0, began)
     segment_start, previous = state, state
     size, iterations, cutbacks = 1.0, 0, 0

@@ -10,7 +10,7 @@ from ngcfem.constitutive.material import Material
 from ngcfem.errors import NotConvergedError
 from ngcfem.homogenization.point import drive_point
 from ngcfem.loading.path import LoadPath, LoadSegment, uniaxial_stress
-from ngcfem.quantities import AXIS_INDEX, Axis, Kinematics
+from ngcfem.quantities import AXIS_INDEX, Axis, FloatArray, Kinematics
 from ngcfem.results.history import History
 from ngcfem.results.increment import Increment
 
@@ -64,6 +64,7 @@ def run_point_tests(
     rate_per_s: float = 1e-3,
     increments: int = 240,
     viscosity_gpa_s: float = 0.0,
+    orientation: FloatArray | None = None,
 ) -> tuple[PointTestResult, ...]:
     """Put a law through the standard tests.
 
@@ -82,6 +83,9 @@ def run_point_tests(
         Steps of each test.
     viscosity_gpa_s : float
         Uniaxial overstress in GPa per equivalent plastic strain rate.
+    orientation : ndarray, shape (4,), or None
+        Unit quaternion from lattice to specimen coordinates, for laws of crystals; None puts the
+        lattice on the axes.
 
     Returns
     -------
@@ -105,7 +109,15 @@ def run_point_tests(
         failure = ""
         try:
             # extend keeps the states that came before an error
-            rows.extend(drive_point(material, path, kinematics, viscosity_gpa_s=viscosity_gpa_s))
+            rows.extend(
+                drive_point(
+                    material,
+                    path,
+                    kinematics,
+                    viscosity_gpa_s=viscosity_gpa_s,
+                    orientation=orientation,
+                )
+            )
         except NotConvergedError as error:
             failure = str(error)
         return PointTestResult(

@@ -198,9 +198,10 @@ def draw_two_curves(coarse: Sequence[Increment], fine: Sequence[Increment]) -> t
     png : bytes
         The figure.
     label : str
-        What is drawn over what: the component of the nominal stress that becomes largest.
+        What is drawn over what: the component of the nominal stress that works most.
     """
     peak = np.abs([step.first_piola_kirchhoff_stress for step in fine]).max(axis=0)
+    peak = peak * np.abs([step.deformation_gradient - np.eye(3) for step in fine]).max(axis=0)
     i, j = np.unravel_index(int(np.argmax(peak)), (3, 3))
     name = f"{'xyz'[int(i)]}{'xyz'[int(j)]}"
     with styled():

@@ -42,6 +42,8 @@ _LAWS = {
     "free-volume": "flow activated by free volume",
     "effective-temperature": "flow activated by an effective temperature (shear transformations)",
     "free-volume-relaxation": "flow activated by free volume that relaxes",
+    "cubic-elastic": "elastic crystal (cubic)",
+    "crystal-plasticity": "bcc crystal plasticity",
 }
 _REGIONS = {
     "grain": "amorphous matrix grains",

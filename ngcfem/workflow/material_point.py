@@ -4,14 +4,19 @@ import csv
 import io
 from pathlib import Path
 
-from ngcfem.case.build import build_load_path, build_materials, build_solver_options
+from ngcfem.case.build import (
+    build_load_path,
+    build_materials,
+    build_point_orientation,
+    build_solver_options,
+)
 from ngcfem.case.materials import load_material
 from ngcfem.case.schema import Case
 from ngcfem.constitutive.material import Material
 from ngcfem.errors import Finding, InputError
 from ngcfem.homogenization.point import drive_point
 from ngcfem.homogenization.point_tests import SIMPLE_SHEAR, PointTestResult, run_point_tests
-from ngcfem.quantities import Kinematics
+from ngcfem.quantities import FloatArray, Kinematics
 from ngcfem.results.atomic import write_bytes_atomically, write_text_atomically
 from ngcfem.results.history import History, write_curve
 
@@ -57,6 +62,7 @@ def point_stage(case: Case, phase: str, out: Path | None = None) -> str:
             build_load_path(case),
             case.load.kinematics,
             viscosity_gpa_s=options.viscosity_gpa_s,
+            orientation=build_point_orientation(case, phase),
         )
     )
     path = out or Path(f"{case.name}-{phase}.csv")
@@ -104,6 +110,7 @@ def phase_tests_stage(
         case.load.kinematics,
         getattr(case.load, "rate_per_s", 1e-3),
         build_solver_options(case).viscosity_gpa_s,
+        build_point_orientation(case, phase),
     )
 
 
@@ -166,6 +173,7 @@ def _write_tests(
     kinematics: Kinematics = "finite",
     rate_per_s: float = 1e-3,
     viscosity_gpa_s: float = 0.0,
+    orientation: FloatArray | None = None,
 ) -> str:
     from ngcfem.report.law_figure import draw_law, measured_curve
 
@@ -182,7 +190,12 @@ def _write_tests(
             ]
         )
     results = run_point_tests(
-        material, kinematics, largest_strain, rate_per_s, viscosity_gpa_s=viscosity_gpa_s
+        material,
+        kinematics,
+        largest_strain,
+        rate_per_s,
+        viscosity_gpa_s=viscosity_gpa_s,
+        orientation=orientation,
     )
     directory.mkdir(parents=True, exist_ok=True)
     lines = [f"{title}: {len(results)} tests written to {directory}"]

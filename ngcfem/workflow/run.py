@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ngcfem.case.build import (
+    build_crystals,
     build_imperfection,
     build_load_path,
     build_materials,
@@ -295,6 +296,9 @@ def _solve(
         comm, prepared.mesh, periodic_topology=case.load.boundary == "periodic"
     )
     materials = build_materials(case)
+    crystals = build_crystals(case, prepared.mesh)
+    if run is not None and crystals is not None:
+        run.write_json("crystals.json", {"crystals": list(crystals.entries)})
     problem = PeriodicProblem(
         volume,
         materials,
@@ -302,6 +306,7 @@ def _solve(
         case.load.boundary,
         build_solver_options(case),
         build_platens(case),
+        None if crystals is None else crystals.orientation,
         build_imperfection(case),
     )
     checkpoint = comm.bcast(checkpoint, root=0)

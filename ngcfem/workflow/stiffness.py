@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ngcfem.case.build import build_materials, build_solver_options
+from ngcfem.case.build import build_crystals, build_materials, build_solver_options
 from ngcfem.case.realizations import realization_case
 from ngcfem.case.schema import Case, load_case
 from ngcfem.errors import Finding, InputError, RefusedError, raise_together
@@ -293,12 +293,14 @@ def _problem(
     volume = build_representative_volume(
         comm, prepared.mesh, periodic_topology=case.load.boundary == "periodic"
     )
+    crystals = build_crystals(case, prepared.mesh)
     problem = PeriodicProblem(
         volume,
         build_materials(case),
         case.load.kinematics,
         case.load.boundary,
         build_solver_options(case),
+        orientation=None if crystals is None else crystals.orientation,
     )
     if checkpoint is not None:
         problem.restore(checkpoint.arrays, checkpoint.metadata["problem"])

@@ -159,7 +159,7 @@ def specimen_bands(name, size_nm=1.2, strain=0.035):
         "platens",
         SolverOptions(),
         Platens("y"),
-        Imperfection((WeakRegion((0.5, 0.5), 2.0, 0.9),)),
+        imperfection=Imperfection((WeakRegion((0.5, 0.5), 2.0, 0.9),)),
     )
     for row in problem.march(uniaxial_stress("y", -strain, 1e-3, 18, dimension=2)):
         last = row

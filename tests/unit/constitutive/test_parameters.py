@@ -19,6 +19,7 @@ J2 = {**ELASTIC, "yield_strength_gpa": 2.7}
 CONE = {**J2, "friction_coefficient": 0.05}
 COULOMB = {**ELASTIC, "cohesion_gpa": 1.2, "friction_coefficient": 0.05}
 ACTIVATED = {**ELASTIC, "reference_stress_gpa": 0.28, "reference_rate_per_s": 1e3}
+CUBIC = {"c11_gpa": 230.0, "c12_gpa": 135.0, "c44_gpa": 117.0}
 SOUND = {
     "elastic": ELASTIC,
     "j2": J2,
@@ -36,6 +37,8 @@ SOUND = {
         "initial_free_volume": 0.05,
         "creation_per_shear_strain": 0.1,
     },
+    "cubic-elastic": CUBIC,
+    "crystal-plasticity": {**CUBIC, "slip_systems": "112", "initial_slip_resistance_gpa": 1.6},
 }
 
 

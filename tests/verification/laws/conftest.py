@@ -45,6 +45,16 @@ COULOMB = {
     "dilatancy": 0.1,
 }
 
+CUBIC = {"c11_gpa": 230.0, "c12_gpa": 135.0, "c44_gpa": 117.0}
+CRYSTAL = {
+    **CUBIC,
+    "slip_systems": "110+112",
+    "rate_sensitivity": 0.02,
+    "initial_slip_resistance_gpa": 1.6,
+    "saturation_slip_resistance_gpa": 2.2,
+    "slip_hardening_modulus_gpa": 3.0,
+}
+
 MATERIALS = {
     "elastic": Material("grain", "elastic", ELASTIC),
     "j2": Material("grain", "j2", HARDENING),
@@ -54,6 +64,12 @@ MATERIALS = {
     "free-volume": Material("grain", "free-volume", FREE_VOLUME),
     "effective-temperature": Material("grain", "effective-temperature", TEMPERATURE),
     "free-volume-relaxation": Material("grain", "free-volume-relaxation", RELAXATION),
+}
+
+# The gates below are those of isotropic laws; test_crystal_plasticity.py has those of crystals.
+LATTICE_MATERIALS = {
+    "cubic-elastic": Material("grain", "cubic-elastic", CUBIC),
+    "crystal-plasticity": Material("grain", "crystal-plasticity", CRYSTAL),
 }
 
 # One chunk size for every test: each (law, kinematics) pair is compiled once.
@@ -101,7 +117,7 @@ def make_points() -> Callable[[Material, Kinematics], Points]:
 @pytest.fixture(scope="session")
 def all_materials() -> dict[str, Material]:
     """Sound parameters of every law."""
-    return MATERIALS
+    return MATERIALS | LATTICE_MATERIALS
 
 
 @pytest.fixture(params=["finite", "small"])
@@ -109,9 +125,15 @@ def kinematics(request: pytest.FixtureRequest) -> Kinematics:
     return request.param
 
 
+@pytest.fixture(params=sorted(MATERIALS | LATTICE_MATERIALS))
+def all_points(request: pytest.FixtureRequest, kinematics: Kinematics) -> Points:
+    """Every law in both kinematics, crystals with the lattice on the axes."""
+    return Points((MATERIALS | LATTICE_MATERIALS)[request.param], kinematics)
+
+
 @pytest.fixture(params=sorted(MATERIALS))
 def points(request: pytest.FixtureRequest, kinematics: Kinematics) -> Points:
-    """Every law in both kinematics."""
+    """Every isotropic law in both kinematics."""
     return Points(MATERIALS[request.param], kinematics)
 
 

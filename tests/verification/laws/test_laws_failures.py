@@ -25,7 +25,7 @@ def assert_flagged_or_finite(result, state):
     assert np.all(np.isfinite(result.state[~bad]))
 
 
-def test_inverted_and_infinite_points_are_flagged(points):
+def test_inverted_and_infinite_points_are_flagged(all_points):
     F = np.tile(np.eye(3), (8, 1, 1))
     F[1, 0, 0] = -1.0
     F[2, 1, 1] = 0.0
@@ -33,12 +33,12 @@ def test_inverted_and_infinite_points_are_flagged(points):
     F[4, 0, 0] = np.inf
     F[5] *= 1e200
     F[6] *= 1e-200
-    state = points.law.initial_state(8)
+    state = all_points.law.initial_state(8)
     if state.shape[1]:
         state[7, -1] = np.nan
-    result = points.update(F, state)
+    result = all_points.update(F, state)
     # in small strain det F says nothing, and a strain of -2 is only large
-    if points.kinematics == "finite":
+    if all_points.kinematics == "finite":
         assert list(result.status[1:3]) == [INVERTED, INVERTED]
     assert list(result.status[3:5]) == [NOT_FINITE, NOT_FINITE]
     assert result.status[0] == 0
@@ -48,12 +48,12 @@ def test_inverted_and_infinite_points_are_flagged(points):
 
 @pytest.mark.parametrize("time_increment_s", [1e-9, 1.0, 1e9])
 @pytest.mark.parametrize("size", [0.1, 0.6])
-def test_violent_steps_give_a_number_or_a_flag(points, size, time_increment_s, random_path):
+def test_violent_steps_give_a_number_or_a_flag(all_points, size, time_increment_s, random_path):
     """Steps far beyond what a run would take, three in a row from where the last one ended."""
-    state = points.law.initial_state(200)
+    state = all_points.law.initial_state(200)
     served = 0
     for F in random_path(3, 200, size, seed=7):
-        result = points.update(F, state, time_increment_s=time_increment_s)
+        result = all_points.update(F, state, time_increment_s=time_increment_s)
         assert_flagged_or_finite(result, state)
         served += int((result.status == 0).sum())
         state = result.state
