@@ -145,7 +145,7 @@ def build_problem() -> BuildProblem:
             boundary,
             SolverOptions(**settings),
             platens,
-            imperfection,
+            imperfection=imperfection,
         )
 
     return build
