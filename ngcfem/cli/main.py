@@ -457,6 +457,36 @@ def _export(
     )
 
 
+@app.command("apt")
+def _apt(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Data set: .pos, .epos, .apt, .ato or .csv.")
+    ],
+    ranges: Annotated[Path, typer.Argument(metavar="RANGES", help="Ranges: .rrng, .rng or .env.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Directory to write to; made if missing.")
+    ],
+    background: Annotated[
+        bool,
+        typer.Option("--background", help="Take the background off the composition."),
+    ] = False,
+) -> None:
+    """Range an atom probe data set.
+
+    Writes its composition by element, ion and range with counting errors, the mass spectrum with
+    its ranges, and what is suspicious about them. Regions and the statistics file are not measured
+    yet.
+
+    Example: ngcfem apt specimen.apt specimen.rrng --out ranged
+    """
+    from ngcfem.cli.progress import count_progress
+    from ngcfem.workflow.atom_probe import apt_stage
+
+    with count_progress("ions") as watch:
+        text = apt_stage(data, ranges, out, background, watch)
+    _print(text)
+
+
 @app.command("doctor")
 def _doctor() -> None:
     """Examine this machine.

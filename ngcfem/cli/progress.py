@@ -1,7 +1,9 @@
 """Progress of long work: a bar on a terminal, one line per increment otherwise."""
 
+import contextlib
 import math
 import sys
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -54,6 +56,39 @@ def axial_measures(increment: Increment, axis: str, kinematics: str) -> tuple[fl
         + F[0, 2] * (F[1, 0] * F[2, 1] - F[1, 1] * F[2, 0])
     )
     return true_strain, float(P[a] @ F[a] / determinant)
+
+
+@contextlib.contextmanager
+def count_progress(
+    what: str, console: Console | None = None
+) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar for work that is counted, where there is a terminal.
+
+    Parameters
+    ----------
+    what : str
+        What is counted.
+    console : rich.console.Console, optional
+        Where to write; the standard output by default.
+
+    Yields
+    ------
+    callable or None
+        To be called with the work done and the work in all, which is 0 where it is not known; None
+        where there is no terminal.
+    """
+    console = console or Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.completed:,.0f} " + what), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(what, total=None)
+
+        def watch(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total or None)
+
+        yield watch
 
 
 class ProgressReport:

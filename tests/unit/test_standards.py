@@ -40,7 +40,9 @@ BANNED_MODULE_NAMES = {"utils", "helpers", "common", "base", "manager"}
 # Written so that this file does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.~})<\]/-])/(?:work|root|tmp|home)(?:/|\b)")
 # Addresses a reader may follow; any other, that of a package registry above all, is refused.
-ADDRESS = re.compile(r"\b(?:https?|ftp|git|ssh)://(?!(?:doi|json-schema|keepachangelog)\.)[\w.-]+")
+ADDRESS = re.compile(
+    r"\b(?:https?|ftp|git|ssh)://(?!(?:doi|json-schema|keepachangelog|www\.apache)\.)[\w.-]+"
+)
 
 
 def run_tool(*command: str) -> None:

@@ -24,6 +24,7 @@ VERBS = [
     "stiffness",
     "report",
     "export",
+    "apt",
     "doctor",
 ]
 
