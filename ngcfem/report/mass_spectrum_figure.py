@@ -139,7 +139,9 @@ def _draw_row(
         )
         top = first + int(np.argmax(counts[first:last]))
         name = ion_name(entry.ion, entry.charge)
-        labels.append((float(max(counts[top], floor)), float(centres[top]), name))
+        # A range that a row cuts is named once, in the row that holds its middle.
+        if low <= 0.5 * (entry.low_da + entry.high_da) < high:
+            labels.append((float(max(counts[top], floor)), float(centres[top]), name))
     if background is not None and background.level > 0.0:
         expected: FloatArray = background.expected(edges[:-1], edges[1:])
         axes.plot(centres, expected, color="black", linewidth=1.0, linestyle="--")
