@@ -97,13 +97,12 @@ def draw_study(members: Sequence[StudyMember]) -> bytes | None:
     with styled():
         from matplotlib.colors import Normalize
 
-        figure = new_figure(9.6, 7.4 if mapped else 4.2)
-        rows = figure.add_gridspec(
-            2 if mapped else 1, 1, height_ratios=(1.15, 1.0)[: 1 + bool(mapped)]
-        )
+        sections = [_section(member) for member in mapped]
+        heights = (_CURVES_IN, _map_height_in(sections)) if mapped else (_CURVES_IN,)
+        figure = new_figure(_WIDTH_IN, sum(heights))
+        rows = figure.add_gridspec(len(heights), 1, height_ratios=heights)
         _draw_curves(figure.add_subplot(rows[0]), members)
         if mapped:
-            sections = [_section(member) for member in mapped]
             scale = Normalize(0.0, _upper_end(mapped))
             panels = rows[1].subgridspec(1, len(mapped))
             axes = [figure.add_subplot(panels[0, n]) for n in range(len(mapped))]
@@ -249,7 +248,7 @@ def _draw_map(axes: "Axes", member: StudyMember, section: _Section, scale: Any) 
                 for image in images:
                     _draw_band(axes, band, image)
         words += _in_words(localization)
-    axes.set_title("\n".join(words), fontsize=8.5, loc="left")
+    axes.set_title("\n".join(words), fontsize=7.5, loc="left")
     axes.set_aspect("equal")
     if periods is not None:
         axes.set_xlim(0.0, periods[0])
