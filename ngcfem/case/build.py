@@ -31,6 +31,7 @@ from ngcfem.fem.solver_options import SolverOptions
 from ngcfem.loading.path import LoadPath, LoadSegment, uniaxial_stress
 from ngcfem.loading.platens import Platens
 from ngcfem.microstructure.cell import Layer, PeriodicCell
+from ngcfem.microstructure.imperfection import Imperfection, StrengthScatter, WeakRegion
 from ngcfem.microstructure.orientation import (
     crystal_orientations,
     euler_angles_deg,
@@ -87,6 +88,39 @@ def build_platens(case: Case) -> Platens | None:
     if case.load.boundary != "platens":
         return None
     return Platens(case.load.axis, case.load.platens or "smooth")
+
+
+def build_imperfection(case: Case) -> Imperfection | None:
+    """Build the imperfection of a case.
+
+    Parameters
+    ----------
+    case : Case
+        A valid case.
+
+    Returns
+    -------
+    Imperfection or None
+        None without a section [imperfection].
+    """
+    section = case.imperfection
+    if section is None:
+        return None
+    regions = tuple(
+        WeakRegion(region.centre, region.radius_nm.value, region.strength_factor.value)
+        for region in section.region
+    )
+    scatter = None
+    if section.scatter is not None:
+        seed = case.seed if section.scatter.seed is None else section.scatter.seed
+        if seed is None:
+            raise ValueError("a valid case with a random field has a seed")
+        scatter = StrengthScatter(
+            section.scatter.standard_deviation.value,
+            section.scatter.correlation_length_nm.value,
+            seed,
+        )
+    return Imperfection(regions, scatter, section.phases)
 
 
 def _segment(segment: LoadSegmentSection) -> LoadSegment:

@@ -16,6 +16,7 @@ from ngcfem.case.composite import phases_of_composite
 from ngcfem.case.feasibility_checks import check_feasibility
 from ngcfem.case.files import locate, missing_file
 from ngcfem.case.findings import shown
+from ngcfem.case.imperfection_checks import check_imperfection
 from ngcfem.case.load_checks import check_load, check_load_of_cell, true_strains
 from ngcfem.case.materials import CasePhase
 from ngcfem.case.mesh_header import physical_body_names
@@ -26,6 +27,7 @@ from ngcfem.case.sections import (
     CompositeSection,
     GlassSection,
     HomogeneousSection,
+    ImperfectionSection,
     LaminateSection,
     Load,
     MeshSection,
@@ -70,7 +72,7 @@ class CaseParts:
         The same with sound parameters.
     composite : StatisticsFile or None
         Content of the statistics.
-    statistics, microstructure, mesh, load, solver, compare : section or None
+    statistics, microstructure, mesh, imperfection, load, solver, compare : section or None
         The sections.
     """
 
@@ -85,6 +87,7 @@ class CaseParts:
     statistics: StatisticsSection | None
     microstructure: Microstructure | None
     mesh: MeshSection | None
+    imperfection: ImperfectionSection | None
     load: Load | None
     solver: SolverSection | None
     compare: CompareSection | None
@@ -109,6 +112,10 @@ def check_case(parts: CaseParts, softening: bool = True) -> Iterator[Finding]:
     yield from _check_statistics(parts)
     yield from _check_mesh(parts)
     yield from _check_phases(parts)
+    if parts.imperfection is not None:
+        yield from check_imperfection(
+            parts.imperfection, parts.file, parts.microstructure, parts.materials, parts.seed
+        )
     if parts.load is not None:
         yield from check_load(parts.load, parts.file)
         given = parts.given.get("load", ())

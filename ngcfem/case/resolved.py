@@ -14,7 +14,7 @@ from ngcfem.case.values import is_number
 from ngcfem.microstructure.orientation import FibreOrientation
 
 _ASSUMED = "assumed"
-_LISTS_OF_TABLES = {"": ("phase",), "load": ("segment",)}
+_LISTS_OF_TABLES = {"": ("phase",), "load": ("segment",), "imperfection": ("region",)}
 _NO_QUANTITIES = ("schema_version", "seed", "dimension", "n_realizations")
 _DEFAULT = "default"
 
@@ -42,6 +42,8 @@ def resolved_document(document: CaseDocument, phases: Sequence[CasePhase]) -> di
     if not isinstance(document.microstructure, UserMeshSection):
         del resolved["mesh"]["length_unit_nm"]
         resolved["mesh"]["order"] = 1
+    if "imperfection" in resolved:
+        resolved["imperfection"] = _without_empty_references(resolved["imperfection"])
     resolved["phase"] = [
         {
             "name": phase.name,
@@ -128,6 +130,18 @@ def resolved_text(
     return "\n".join(lines) + "\n"
 
 
+def _without_empty_references(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _without_empty_references(item)
+            for key, item in value.items()
+            if not (key == "reference" and not item)
+        }
+    if isinstance(value, list | tuple):
+        return [_without_empty_references(item) for item in value]
+    return value
+
+
 def _statistics_lines(statistics: StatisticsFile) -> list[str]:
     return [
         f"# {key} = {quantity.value!r} {quantity.unit}".removesuffix(" 1")
@@ -156,7 +170,7 @@ def _table_lines(
         if path == "phase":
             for phase in phases:
                 yield from _phase_lines(phase)
-        elif key == "segment":
+        elif key in ("segment", "region"):
             for item, written in zip(value, part or (), strict=True):
                 yield from ("", f"[[{path}]]")
                 yield from _table_lines(path, item, written, phases)

@@ -21,6 +21,7 @@ from ngcfem.case.sections import (
     CaseDocument,
     CompareSection,
     CompositeSection,
+    ImperfectionSection,
     Load,
     MeshSection,
     Microstructure,
@@ -101,6 +102,11 @@ class Case:
         return micro.n_realizations if isinstance(micro, CompositeSection) else 1
 
     @property
+    def imperfection(self) -> ImperfectionSection | None:
+        """Section [imperfection]."""
+        return self.document.imperfection
+
+    @property
     def load(self) -> Load:
         """Section [load]."""
         return self.document.load
@@ -167,6 +173,8 @@ class Case:
             if code is not None:
                 content = self.input_hashes[str(code)]
                 phase["law"] = f"{content}:{law_class_name(phase['law'])}"
+        if "imperfection" in document:
+            document["imperfection"] = _bare(document["imperfection"])
         for section, key, path in (
             ("statistics", "file", self.statistics_path),
             ("mesh", "file", self.mesh_path),
@@ -190,6 +198,15 @@ class Case:
         return resolved_text(
             self.document, self.phases, self.composite, self.directory, self.case_hash
         )
+
+
+def _bare(value: Any) -> Any:
+    """Take the numbers alone of values with provenance."""
+    if isinstance(value, Mapping):
+        if "provenance" in value:
+            return value["value"]
+        return {key: _bare(item) for key, item in value.items()}
+    return [_bare(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _same_numbers(value: Any) -> Any:
@@ -344,6 +361,7 @@ def _read_parts(
                     "statistics",
                     "microstructure",
                     "mesh",
+                    "imperfection",
                     "load",
                     "solver",
                     "compare",

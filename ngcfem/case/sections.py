@@ -13,12 +13,14 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from ngcfem.case.values import (
     LARGEST_COUNT,
     CellSize,
+    Centre,
     Count,
     CountOrNone,
     Counts,
     GroupsByPhase,
     LabelsByPhase,
     Numbers,
+    NumberWithOrigin,
     Orientation,
     ParameterValue,
     PartialMatrix,
@@ -460,6 +462,53 @@ class OutputSection(Section):
     )
 
 
+class WeakRegionSection(Section):
+    """A ball, in the plane a disc, whose strength differs from that of its phase."""
+
+    centre: Centre = Field(
+        description="Place of the centre as fractions of the edges of the cell, 0 to 1."
+    )
+    radius_nm: NumberWithOrigin = Field(description="Radius in nm.")
+    strength_factor: NumberWithOrigin = Field(
+        description="What the strength is multiplied by inside, more than 0."
+    )
+
+
+class StrengthScatterSection(Section):
+    """A random field of strength, periodic with the cell."""
+
+    standard_deviation: NumberWithOrigin = Field(
+        description="Standard deviation of the logarithm of the strength factor, whose mean is 1."
+    )
+    correlation_length_nm: NumberWithOrigin = Field(
+        description="Distance in nm over which the correlation falls to 1/e."
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        le=LARGEST_SEED,
+        description="Seed of the field (default: that of the case).",
+    )
+
+
+class ImperfectionSection(Section):
+    """Where the strength differs within a phase, so that bands have a place to start."""
+
+    phases: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Phases it applies to (default: all whose law has a strength).",
+    )
+    region: tuple[WeakRegionSection, ...] = Field(
+        default=(),
+        description="Weak (or strong) regions, each under its own [[imperfection.region]]; where "
+        "they overlap their factors multiply.",
+    )
+    scatter: StrengthScatterSection | None = Field(
+        default=None, description="A random field of strength on top."
+    )
+
+
 class CompareSection(Section):
     """Experiment to hold the curve against."""
 
@@ -484,6 +533,9 @@ class CaseDocument(Section):
     mesh: MeshSection = Field(default_factory=MeshSection, description="The mesh.")
     phase: tuple[PhaseSection, ...] = Field(
         min_length=1, description="Materials, each under its own [[phase]]."
+    )
+    imperfection: ImperfectionSection | None = Field(
+        default=None, description="Where the strength differs within a phase."
     )
     load: Load = Field(description="The load path.")
     solver: SolverSection = Field(

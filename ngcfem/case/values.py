@@ -1,7 +1,7 @@
 """Types of the values in a case file: numbers with provenance, component matrices, lists."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -75,14 +75,24 @@ class Value(Section):
     reference: str = Field(default="", description="Source or reasoning behind the number.")
 
 
+class NumberValue(Section):
+    """A number with its origin, where no word can stand."""
+
+    value: float = Field(description="The number, in the unit of the key.")
+    provenance: Provenance = Field(
+        default="assumed", description="Where the number comes from: paper, literature, assumed..."
+    )
+    reference: str = Field(default="", description="Source or reasoning behind the number.")
+
+
 class SourcedValue(Value):
     """A number of a parameter file, where the origin must be said."""
 
     provenance: Provenance = Field(description="Where the number comes from.")
 
 
-def _plain_number_to_value(value: object) -> object:
-    if is_number(value) or value in SLIP_FAMILIES:
+def _plain_number_to_value(value: object, words: Sequence[str] = ()) -> object:
+    if is_number(value) or value in words:
         return {"value": value}
     if isinstance(value, Mapping):
         return value
@@ -152,12 +162,23 @@ def _three_by_three(value: object, with_free: bool) -> object:
     return value
 
 
+def _centre(value: object) -> object:
+    items = value if isinstance(value, tuple) else ()
+    if len(items) in (2, 3) and all(is_number(item) and 0.0 <= item <= 1.0 for item in items):
+        return value
+    raise refuse(
+        "two or three numbers between 0 and 1, as many as dimensions",
+        "write centre = [0.5, 0.5, 0.5] for the middle of the cell, [0.5, 0.5] in the plane",
+    )
+
+
 Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_number_or_numbers)]
 Counts = Annotated[int | tuple[int, ...], BeforeValidator(_count_or_counts)]
 Pair = tuple[float, float]
 CellSize = Annotated[float | Pair | tuple[float, float, float], BeforeValidator(_number_or_edges)]
 
 Triple = tuple[float, float, float]
+Centre = Annotated[Pair | Triple, BeforeValidator(_centre)]
 PeriodVectors = Annotated[
     tuple[Pair, Pair] | tuple[Triple, Triple, Triple], BeforeValidator(_period_vectors)
 ]
@@ -167,7 +188,10 @@ PartialMatrix = Annotated[
     tuple[Row, Row, Row], BeforeValidator(lambda value: _three_by_three(value, True))
 ]
 
-ParameterValue = Annotated[Value, BeforeValidator(_plain_number_to_value)]
+ParameterValue = Annotated[
+    Value, BeforeValidator(lambda value: _plain_number_to_value(value, SLIP_FAMILIES))
+]
+NumberWithOrigin = Annotated[NumberValue, BeforeValidator(_plain_number_to_value)]
 
 
 def _listed_by_phase(value: object, ranges: bool) -> object:

@@ -50,6 +50,7 @@ Examples:
   ngcfem run cases/demo.toml --np 2    run it on two processes
   ngcfem resume runs/demo-1a2b3c4d     go on with a run that was stopped
   ngcfem report runs/demo-1a2b3c4d     write its report anew
+  ngcfem study STUDY                   run several cases and show them side by side
 
 \b
 Exit codes:
@@ -232,6 +233,41 @@ def _run(
         directory = run_stage(
             loaded, out, resume=resume, watcher=progress.watcher, objectivity=objectivity
         )
+    _print_results(directory)
+
+
+@app.command("study")
+def _study(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (TOML).")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Directory to write to (default: runs/<study>-<hash>)."),
+    ] = None,
+    processes: Processes = None,
+) -> None:
+    """Run several cases and show them side by side.
+
+    The study file names the cases and the sections that must be the same in all. What has
+    finished before is not run again, what was stopped goes on. Writes study.json and one page
+    with the curves in one figure, a map of the plastic strain of each and a table of its bands.
+
+    Example: ngcfem study cases/studies/four_microstructures.toml
+    """
+    from ngcfem.case.study import load_study
+
+    prepare_environment()
+    loaded = load_study(study)
+    if processes is not None and processes > 1:
+        relaunch(
+            processes,
+            [*_global_options(), "study", str(study), *(("--out", str(out)) if out else ())],
+        )
+    from ngcfem.cli.progress import ProgressReport
+    from ngcfem.workflow.study import run_study
+
+    load = loaded.cases[0].case.load
+    with ProgressReport(load.axis, load.kinematics) as progress:
+        directory = run_study(loaded, out, progress.watcher)
     _print_results(directory)
 
 

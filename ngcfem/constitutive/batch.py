@@ -36,7 +36,11 @@ from ngcfem.constitutive.nonlocal_parameters import (
     NONLOCAL_NAMES,
     OVERNONLOCAL_WEIGHT,
 )
-from ngcfem.constitutive.parameters import law_parameters, resolve_parameters
+from ngcfem.constitutive.parameters import (
+    law_parameters,
+    resolve_parameters,
+    strength_parameters,
+)
 from ngcfem.constitutive.plasticity import EQUIVALENT_PLASTIC_STRAIN, J2, DruckerPrager
 from ngcfem.constitutive.xla import jax, jnp, keep_compiled_code
 from ngcfem.quantities import FloatArray, Int32Array, Kinematics
@@ -247,6 +251,29 @@ class BatchedLaw:
         names = [spec.name for spec in law_parameters(self.law_name)]
         return np.array([resolved[name] for name in names if name not in NONLOCAL_NAMES])
 
+    def scaled_strength(self, parameter_vector: FloatArray, factors: FloatArray) -> FloatArray:
+        """Parameter vectors of points whose strength differs.
+
+        Parameters
+        ----------
+        parameter_vector : ndarray, shape (number of parameters,)
+            From `parameter_vector`.
+        factors : ndarray, shape (n,)
+            What the strength of each point is multiplied by.
+
+        Returns
+        -------
+        ndarray, shape (n, number of parameters)
+            A row for each point; the elastic constants, the scales of strain and the rates are
+            those of all.
+        """
+        scaled = set(strength_parameters(self.law_name))
+        names = [spec.name for spec in law_parameters(self.law_name)]
+        columns = np.array([name in scaled for name in names if name not in NONLOCAL_NAMES])
+        rows = np.tile(parameter_vector, (len(factors), 1))
+        rows[:, columns] *= factors[:, None]
+        return rows
+
     @property
     def nonlocal_variable(self) -> str | None:
         """Internal variable that feeds a nonlocal field, or None if the law takes none."""
@@ -345,8 +372,8 @@ class BatchedLaw:
             F at the end of the step, row-major.
         state : ndarray, shape (n, number of state variables)
             State at the start of the step; never modified.
-        parameter_vector : ndarray
-            From `parameter_vector`.
+        parameter_vector : ndarray, shape (number of parameters,) or (n, number of parameters)
+            From `parameter_vector`: one for all points, or a row for each.
         time_increment_s : float
             Length of the step, positive.
         viscosity_gpa_s : float
@@ -376,7 +403,8 @@ class BatchedLaw:
         self._check_out(result, state, n, tangent)
         kernel = _compiled(self.law_name, self.kinematics, tangent)
         size = self.chunk_size
-        parameters = jnp.asarray(np.array(parameter_vector, dtype=float))
+        parameters = np.array(parameter_vector, dtype=float)
+        own = np.empty((size, parameters.shape[1])) if parameters.ndim == 2 else None
         step, viscosity = float(time_increment_s), float(viscosity_gpa_s)
         # JAX may use the memory of an array it is given. The chunks therefore go through buffers
         # that nobody else writes to, and every result is read before a buffer is filled again.
@@ -392,7 +420,11 @@ class BatchedLaw:
             if count < size:
                 gradient_buffer[count:] = np.eye(3).reshape(9)
                 state_buffer[count:] = self.initial_state(size - count)
-            arguments = (gradient_buffer, state_buffer, parameters, step, viscosity)
+            if own is not None:
+                own[:count] = parameters[start:stop]
+                own[count:] = parameters[start]
+            constants = jnp.asarray(parameters) if own is None else own
+            arguments = (gradient_buffer, state_buffer, constants, step, viscosity)
             if nonlocal_input is None:
                 points = kernel(*arguments)
             else:

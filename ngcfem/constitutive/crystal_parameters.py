@@ -29,9 +29,18 @@ def _positive(
     default: float | None,
     maximum: float | None,
     reference: str,
+    is_strength: bool = False,
 ) -> ParameterSpec:
     return ParameterSpec(
-        name, unit, description, default, 0.0, maximum, exclusive_minimum=True, reference=reference
+        name,
+        unit,
+        description,
+        default,
+        0.0,
+        maximum,
+        exclusive_minimum=True,
+        reference=reference,
+        is_strength=is_strength,
     )
 
 
@@ -83,6 +92,7 @@ CRYSTAL: tuple[ParameterSpec, ...] = (
         None,
         100.0,
         _KALIDINDI,
+        is_strength=True,
     ),
     _positive(
         "saturation_slip_resistance_gpa",
@@ -91,6 +101,7 @@ CRYSTAL: tuple[ParameterSpec, ...] = (
         1e3,
         None,
         _KALIDINDI,
+        is_strength=True,
     ),
     ParameterSpec(
         "slip_hardening_modulus_gpa",
@@ -100,6 +111,7 @@ CRYSTAL: tuple[ParameterSpec, ...] = (
         0.0,
         1_000.0,
         reference=_KALIDINDI,
+        is_strength=True,
     ),
     ParameterSpec(
         "hardening_exponent",
@@ -127,6 +139,7 @@ CRYSTAL: tuple[ParameterSpec, ...] = (
         0.0,
         1_000.0,
         reference=_HALL_PETCH,
+        is_strength=True,
     ),
     _positive(
         "crystal_diameter_nm",

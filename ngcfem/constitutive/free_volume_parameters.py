@@ -24,7 +24,17 @@ def _positive(
 
 
 _FLOW: tuple[ParameterSpec, ...] = (
-    _positive("reference_stress_gpa", "GPa", "tau_0 = 2 k T / Omega", None, 1_000.0, _SPAEPEN),
+    ParameterSpec(
+        "reference_stress_gpa",
+        "GPa",
+        "tau_0 = 2 k T / Omega",
+        None,
+        0.0,
+        1_000.0,
+        exclusive_minimum=True,
+        reference=_SPAEPEN,
+        is_strength=True,
+    ),
     _positive(
         "reference_rate_per_s", "1/s", "R = f exp(-dG / k T) in 2 R exp(-1/xi) sinh(tau / tau_0)"
     ),

@@ -74,8 +74,9 @@ class PointUpdate(NamedTuple):
 
 
 Kernel = Callable[..., PointUpdate]
-"""F (n, 9), state (n, ns), parameter vector, time increment in s, viscosity in GPa s, and with a
-nonlocal field its values (n,) and the pair of over-nonlocal weight and micromorphic modulus."""
+"""F (n, 9), state (n, ns), parameter vector (or n rows of them), time increment in s, viscosity in
+GPa s, and with a nonlocal field its values (n,) and the pair of over-nonlocal weight and
+micromorphic modulus."""
 
 Matrix = Sequence[Sequence[Scalar]]
 """Three rows of three arrays of shape (n,)."""
@@ -375,19 +376,26 @@ def _evaluate(
     with_tangent: bool,
 ) -> tuple[PrincipalUpdate, Matrix, _FieldSlopes | None]:
     """The law at every point, D[a][c] = dtau_a/de_c, and the slopes with a nonlocal field."""
-    parameters = law.unpack(parameter_vector)
+    # One vector for all points, or a row for each.
+    each = None if parameter_vector.ndim == 1 else 0
 
     def at_points(strain: Principal, field: Scalar | None) -> tuple[Any, PrincipalUpdate]:
         if field is None or step.nonlocality is None:
-            result = jax.vmap(lambda e, iv: law.update(e, iv, parameters, step))(strain, internal)
+            result = jax.vmap(
+                lambda e, iv, p: law.update(e, iv, law.unpack(p), step), in_axes=(0, 0, each)
+            )(strain, internal, parameter_vector)
             return result.kirchhoff_stress, result
         nonlocality = step.nonlocality
 
-        def with_field(e: Principal, iv: tuple[Scalar, ...], chi: Scalar) -> PrincipalUpdate:
+        def with_field(
+            e: Principal, iv: tuple[Scalar, ...], p: jax.Array, chi: Scalar
+        ) -> PrincipalUpdate:
             own = step._replace(nonlocality=nonlocality._replace(field=chi))
-            return law.update(e, iv, parameters, own)
+            return law.update(e, iv, law.unpack(p), own)
 
-        result = jax.vmap(with_field)(strain, internal, field)
+        result = jax.vmap(with_field, in_axes=(0, 0, each, 0))(
+            strain, internal, parameter_vector, field
+        )
         return (*result.kirchhoff_stress, _source(law, result)), result
 
     field = None if step.nonlocality is None else step.nonlocality.field

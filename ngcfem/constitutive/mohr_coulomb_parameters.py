@@ -20,6 +20,7 @@ MOHR_COULOMB: tuple[ParameterSpec, ...] = (
         1_000.0,
         exclusive_minimum=True,
         reference=_ANAND_SU,
+        is_strength=True,
     ),
     ParameterSpec(
         "cohesion_softening_gpa",
@@ -29,6 +30,7 @@ MOHR_COULOMB: tuple[ParameterSpec, ...] = (
         0.0,
         None,
         reference=_ANAND_SU,
+        is_strength=True,
     ),
     ParameterSpec(
         "softening_slip",
@@ -48,6 +50,7 @@ MOHR_COULOMB: tuple[ParameterSpec, ...] = (
         0.0,
         0.0,
         10_000.0,
+        is_strength=True,
     ),
     ParameterSpec(
         "friction_coefficient",

@@ -29,6 +29,9 @@ class ParameterSpec:
         Where the meaning of the parameter is defined.
     choices : tuple of str
         The words allowed, for a parameter that is no number; a law reads the place of the word.
+    is_strength : bool
+        Whether the parameter is one of those that make the strength of the law: all of them times
+        s make the strength s times as large at every plastic strain. An imperfection scales them.
     """
 
     name: str
@@ -41,6 +44,7 @@ class ParameterSpec:
     exclusive_maximum: bool = False
     reference: str = ""
     choices: tuple[str, ...] = ()
+    is_strength: bool = False
 
     @property
     def allowed(self) -> str:

@@ -64,8 +64,17 @@ _HARDENING: tuple[ParameterSpec, ...] = (
         0.0,
         1_000.0,
         exclusive_minimum=True,
+        is_strength=True,
     ),
-    ParameterSpec("softening_gpa", "GPa", "strength lost in the end by softening", 0.0, 0.0, None),
+    ParameterSpec(
+        "softening_gpa",
+        "GPa",
+        "strength lost in the end by softening",
+        0.0,
+        0.0,
+        None,
+        is_strength=True,
+    ),
     ParameterSpec(
         "softening_strain",
         "",
@@ -83,6 +92,7 @@ _HARDENING: tuple[ParameterSpec, ...] = (
         0.0,
         None,
         reference=_VOCE,
+        is_strength=True,
     ),
     ParameterSpec(
         "voce_rate",
@@ -101,6 +111,7 @@ _HARDENING: tuple[ParameterSpec, ...] = (
         0.0,
         0.0,
         10_000.0,
+        is_strength=True,
     ),
 )
 
@@ -214,6 +225,22 @@ def resolve_parameters(law: str, values: Mapping[str, float | str]) -> dict[str,
             raise KeyError(f"{law}: {spec.name} is required")
         resolved[spec.name] = spec.number(value)
     return resolved
+
+
+def strength_parameters(law: str) -> tuple[str, ...]:
+    """Parameters that make the strength of a law.
+
+    Parameters
+    ----------
+    law : str
+        Key of `LAW_PARAMETERS`.
+
+    Returns
+    -------
+    tuple of str
+        Their names; empty for a law without strength.
+    """
+    return tuple(spec.name for spec in law_parameters(law) if spec.is_strength)
 
 
 def softens(law: str, values: Mapping[str, float | str]) -> bool:

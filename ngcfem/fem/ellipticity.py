@@ -232,7 +232,7 @@ class EllipticityMonitor:
         result = block.law.update(
             gradient,
             before[places],
-            sample.parameters,
+            sample.parameters if sample.parameters.ndim == 1 else sample.parameters[places],
             time_increment_s,
             nonlocal_input=nonlocal_input,
         )
@@ -250,14 +250,14 @@ class EllipticityMonitor:
 
 
 def _inviscid(block: PhaseBlock, material: Material) -> FloatArray:
-    """Parameters with the least rate sensitivity that the law allows."""
+    """Parameters (or a row for each point) with the least rate sensitivity the law allows."""
     parameters = block.parameters.copy()
     specs = [
         spec for spec in LAW_PARAMETERS.get(material.law, ()) if spec.name not in NONLOCAL_NAMES
     ]
     for index, spec in enumerate(specs):
         if spec.name == _RATE:
-            parameters[index] = spec.minimum or 0.0
+            parameters[..., index] = spec.minimum or 0.0
     return parameters
 
 

@@ -23,8 +23,8 @@ class PhaseBlock:
         Phase.
     law : BatchedLaw
         Law of the phase; phases with the same law share the object and its compiled code.
-    parameters : ndarray
-        Parameter vector of the phase.
+    parameters : ndarray, shape (p,) or (rows, p)
+        Parameter vector of the phase, or one for each point.
     rows : ndarray of int
         Integration points, numbered cell by cell.
     field_constants : ndarray or None
@@ -36,6 +36,21 @@ class PhaseBlock:
     parameters: FloatArray
     rows: IntArray
     field_constants: FloatArray | None = None
+
+    def parameters_of(self, part: slice | IntArray) -> FloatArray:
+        """Parameters of some of the points, for `BatchedLaw.update`.
+
+        Parameters
+        ----------
+        part : slice or ndarray of int
+            Which of `rows`.
+
+        Returns
+        -------
+        ndarray
+            The vector of the phase, or a row for each of these points.
+        """
+        return self.parameters if self.parameters.ndim == 1 else self.parameters[part]
 
 
 class MaterialPoints:
@@ -54,6 +69,8 @@ class MaterialPoints:
     orientation : ndarray, shape (cells of the whole mesh, 4), or None
         Unit quaternions from lattice to specimen coordinates, read for laws of crystals; None puts
         their lattice on the axes.
+    strength_factor : ndarray, shape (points,), or None
+        What the strength of each point is multiplied by; None for 1 everywhere.
 
     Notes
     -----
@@ -68,6 +85,7 @@ class MaterialPoints:
         materials: Mapping[str, Material],
         kinematics: Kinematics,
         orientation: FloatArray | None = None,
+        strength_factor: FloatArray | None = None,
     ) -> None:
         laws = {
             name: BatchedLaw(name, kinematics, chunk_size=CHUNK)
@@ -85,6 +103,8 @@ class MaterialPoints:
             if material.characteristic_length_nm > 0.0:
                 constants = law.field_constants(material.parameters)
             vector = law.parameter_vector(material.parameters)
+            if strength_factor is not None and (strength_factor[rows] != 1.0).any():
+                vector = law.scaled_strength(vector, strength_factor[rows])
             blocks.append(PhaseBlock(name, law, vector, rows, constants))
             own = None
             if orientation is not None and law.needs_orientation:
@@ -139,13 +159,14 @@ class MaterialPoints:
             for start in range(0, len(block.rows), CHUNK):
                 part = slice(start, start + CHUNK)
                 rows = block.rows[part]
+                parameters = block.parameters_of(part)
                 nonlocal_input = None
                 if field is not None and block.field_constants is not None:
                     nonlocal_input = NonlocalInput(field[rows], block.field_constants)
                 result = block.law.update(
                     deformation_gradient[rows],
                     state[part],
-                    block.parameters,
+                    parameters,
                     time_increment_s,
                     viscosity_gpa_s,
                     nonlocal_input=nonlocal_input,

@@ -15,6 +15,7 @@ from ngcfem.errors import NotConvergedError, raise_together
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.condensation import condense_tangent
 from ngcfem.fem.ellipticity import EllipticityMonitor, EllipticityState
+from ngcfem.fem.imperfect_points import strength_factors, strength_statistics
 from ngcfem.fem.linear_solver import BorderedSolver, FieldBlock
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
@@ -31,6 +32,7 @@ from ngcfem.fem.stepping import MarchPosition, StepControl
 from ngcfem.fem.tensors import determinants
 from ngcfem.loading.path import LoadPath, MacroscopicState
 from ngcfem.loading.platens import Platens
+from ngcfem.microstructure.imperfection import Imperfection
 from ngcfem.quantities import BoolArray, Boundary, FloatArray, IntArray, Kinematics
 from ngcfem.results.increment import Increment
 
@@ -68,13 +70,15 @@ class PeriodicProblem:
         The plates, for that boundary condition.
     orientation : ndarray, shape (cells of the whole mesh, 4), or None
         Unit quaternions from lattice to specimen coordinates, read for laws of crystals.
+    imperfection : Imperfection or None
+        Where the strength differs from that of the phase.
 
     Raises
     ------
     ValueError
         If a phase of the mesh has no material.
     RefusedError
-        If the specimen has no flat face for a platen to touch.
+        If the specimen has no flat face for a platen to touch, or the imperfection does not fit it.
 
     Notes
     -----
@@ -90,7 +94,9 @@ class PeriodicProblem:
         boundary: Boundary = "periodic",
         options: SolverOptions | None = None,
         platens: Platens | None = None,
+        *,
         orientation: FloatArray | None = None,
+        imperfection: Imperfection | None = None,
     ) -> None:
         missing = [name for name in volume.source.phase_names if name not in materials]
         if missing:
@@ -106,8 +112,14 @@ class PeriodicProblem:
         self._platens = platens if boundary == "platens" else None
         self._periodic = boundary == "periodic"
         self._space = FluctuationSpace(volume, boundary, platens)
+        self._strength_factor = strength_factors(imperfection, self._space)
         self._points = MaterialPoints(
-            volume, self._space.element.number_of_points, materials, kinematics, orientation
+            volume,
+            self._space.element.number_of_points,
+            materials,
+            kinematics,
+            orientation,
+            self._strength_factor,
         )
         self._nonlocal = self._make_field(materials)
         self._coupling = np.zeros(
@@ -165,6 +177,19 @@ class PeriodicProblem:
     def number_of_field_dofs(self) -> int:
         """Number of unknowns of the nonlocal field over all ranks; 0 without one."""
         return self._nonlocal.global_size if self._nonlocal else 0
+
+    def strength_statistics(self) -> dict[str, dict[str, float]]:
+        """How the imperfection makes the strength of each phase differ; collective.
+
+        Returns
+        -------
+        dict of str to dict
+            By phase: mean, standard deviation, smallest and largest strength factor; empty without
+            an imperfection.
+        """
+        if self._strength_factor is None:
+            return {}
+        return strength_statistics(self._strength_factor, self._space)
 
     @property
     def cpu_seconds(self) -> dict[str, float]:
@@ -531,6 +556,7 @@ class PeriodicProblem:
             self._points.equivalent_plastic_strain(),
             self._field_at_points(),
             self._points.lattice_orientation(self._point_deformation_gradient),
+            self._strength_factor,
         )
 
     def plastic_field(self) -> PlasticField | None:

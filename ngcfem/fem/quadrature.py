@@ -30,6 +30,8 @@ class QuadraticElements:
         Number q of integration points per cell: four in a tetrahedron, three in a triangle.
     number_of_vertices : int
         Vertices of a cell.
+    positions_nm : ndarray, shape (m, q, d)
+        Undeformed places of the integration points.
 
     Notes
     -----
@@ -61,6 +63,8 @@ class QuadraticElements:
             basix.ElementFamily.P, shape, volume.source.order, basix.LagrangeVariant.gll_warped
         )
         coordinates = volume.source.points[volume.node]
+        shapes = geometry.tabulate(0, points)[0, :, :, 0]
+        self.positions_nm: FloatArray = np.einsum("qa,mad->mqd", shapes, coordinates)
         straight = volume.source.order == 1
         self._inverse, determinant = inverse_jacobians(
             coordinates, reference_gradients(geometry, points[:1] if straight else points)

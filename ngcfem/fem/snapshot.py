@@ -42,6 +42,7 @@ def take_snapshot(
     equivalent_plastic_strain: FloatArray,
     nonlocal_field: FloatArray | None = None,
     lattice_rotation: FloatArray | None = None,
+    strength_factor: FloatArray | None = None,
 ) -> FieldSnapshot:
     """Collect the fields of a configuration; collective.
 
@@ -63,6 +64,8 @@ def take_snapshot(
         Chi at the integration points, NaN where it is not defined.
     lattice_rotation : ndarray, shape (points, 3, 3), or None
         Rotation from lattice to specimen coordinates, NaN where there is no lattice.
+    strength_factor : ndarray, shape (points,), or None
+        Factor of the strength at the integration points.
 
     Returns
     -------
@@ -114,17 +117,18 @@ def take_snapshot(
     vertex_jacobian = determinants(vertex_gradient.reshape(-1, 9)).reshape(
         vertex_gradient.shape[:2]
     )
-    nonlocal_data = {}
+    optional = {}
     if nonlocal_field is not None:
-        nonlocal_data["nonlocal_field [-]"] = cell_mean(nonlocal_field)
-    lattice_data = {}
+        optional["nonlocal_field [-]"] = cell_mean(nonlocal_field)
     if lattice_rotation is not None:
         mean_rotation = cell_mean(lattice_rotation)
         crystal = np.isfinite(mean_rotation).all(axis=(1, 2))
         left, _, right = np.linalg.svd(mean_rotation[crystal])
         angles = np.full((len(crystal), 3), np.nan)
         angles[crystal] = euler_angles_deg(left @ right)
-        lattice_data["lattice_euler_angles [deg]"] = angles
+        optional["lattice_euler_angles [deg]"] = angles
+    if strength_factor is not None:
+        optional["strength_factor [-]"] = cell_mean(strength_factor)
     order = VTK_FROM_DOLFINX if dimension == 3 else VTK_TRIANGLE_FROM_DOLFINX
     return FieldSnapshot(
         points=points,
@@ -135,8 +139,7 @@ def take_snapshot(
             "mises_stress [GPa]": mises_stress(mean_cauchy),
             "pressure [GPa]": -trace(mean_cauchy) / 3.0,
             "equivalent_plastic_strain [-]": cell_mean(equivalent_plastic_strain),
-            **nonlocal_data,
-            **lattice_data,
+            **optional,
             "minimum_vertex_jacobian [-]": vertex_jacobian.min(axis=1),
             "phase": volume.phase.astype(np.int32),
             "grain": volume.grain.astype(np.int32),

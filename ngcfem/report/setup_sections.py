@@ -8,6 +8,7 @@ from ngcfem.constitutive.parameter_specification import ParameterSpec
 from ngcfem.constitutive.parameters import law_parameters
 from ngcfem.quantities import REGION_NUMERALS
 from ngcfem.report.colours import phase_colours
+from ngcfem.report.imperfection_section import imperfection_part
 from ngcfem.report.page import (
     Content,
     Level,
@@ -99,6 +100,8 @@ def problem_section(record: RunRecord) -> Markup:
     """
     parts: list[Content] = [element("p", describe_problem(record))]
     parts += [element("h3", "Phases and their share of the cell"), _phase_table(record)]
+    if record.case.get("imperfection"):
+        parts += [element("h3", "Imperfection"), imperfection_part(record)]
     descriptors = [*_descriptors(record.descriptors), *_descriptors(record.cell)]
     if descriptors:
         rows = [

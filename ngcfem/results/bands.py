@@ -17,6 +17,8 @@ _SPACE_DIRECTIONS = 2000
 _REFINEMENTS = 8
 # A layer whose thickness is less than this share of its least extent is a band.
 _LARGEST_THICKNESS_RATIO = 0.45
+# And it fills at least this share of its box; crossing or branching bands leave theirs empty.
+_LEAST_FILLING = 0.5
 _FAMILY_ANGLE_DEG = 10.0
 _FEWEST_POINTS = 6
 
@@ -151,7 +153,8 @@ def detect_bands(
     -----
     1. Points above the threshold are linked to their neighbours (through periodic faces too, and
        then moved by periods so that a cluster is in one piece).
-    2. A cluster that is flat by its second moments is a band. Its normal comes from a regression of
+    2. A cluster that is flat by its second moments, and fills half of the box of these moments, is
+       a band. Its normal comes from a regression of
        the height over the plane on the place in it, its thickness is sqrt(12) times the deviation
        that is left, exact for a uniform layer.
     3. Other clusters hold bands that cross: the direction and place at which a layer of two link
@@ -264,7 +267,9 @@ def _is_flat(points: FloatArray, weights: FloatArray) -> bool:
     if len(points) < _FEWEST_POINTS:
         return False
     deviations = _moments(points, weights)[1]
-    return bool(deviations[0] <= _LARGEST_THICKNESS_RATIO * deviations[1])
+    box = float(np.prod(math.sqrt(12.0) * deviations))
+    filled = float(weights.sum()) >= _LEAST_FILLING * box
+    return filled and bool(deviations[0] <= _LARGEST_THICKNESS_RATIO * deviations[1])
 
 
 def _layers(

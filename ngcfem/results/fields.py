@@ -3,6 +3,7 @@
 import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +290,112 @@ def _parallel_index(pieces: Sequence[Path]) -> str:
 def _xml(root: ElementTree.Element) -> str:
     ElementTree.indent(root)
     return '<?xml version="1.0"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+@dataclass(frozen=True, eq=False)
+class FieldFile:
+    """A snapshot read back, all pieces joined.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 3)
+        Undeformed positions of the corners in nm; a plane lies at z = 0.
+    cells : ndarray of int, shape (m, 4) or (m, 3)
+        Corners of the tetrahedra or triangles.
+    point_data, cell_data : mapping of str to ndarray
+        Fields under the names they were written with; tensors have shape (m, 3, 3).
+    """
+
+    points: FloatArray
+    cells: IntArray
+    point_data: Mapping[str, np.ndarray]
+    cell_data: Mapping[str, np.ndarray]
+
+    @property
+    def dimension(self) -> int:
+        """Space dimension."""
+        return self.cells.shape[1] - 1
+
+    @property
+    def centres_nm(self) -> FloatArray:
+        """Centroids of the cells, shape (m, d)."""
+        return self.points[self.cells, : self.dimension].mean(axis=1)
+
+    @property
+    def volumes(self) -> FloatArray:
+        """Volumes of the undeformed cells in nm^3, in the plane areas in nm^2, shape (m,)."""
+        corners = self.points[self.cells, : self.dimension]
+        factor = 2.0 if self.dimension == 2 else 6.0
+        return np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / factor
+
+
+def read_last_fields(directory: Path) -> FieldFile | None:
+    """Read the last snapshot of a run.
+
+    Parameters
+    ----------
+    directory : Path
+        The ``fields`` directory of the run.
+
+    Returns
+    -------
+    FieldFile or None
+        None without a snapshot.
+
+    Notes
+    -----
+    Middles of edges are dropped, as are points that no corner uses.
+    """
+    listed = read_collection(directory / COLLECTION_NAME)
+    if not listed:
+        return None
+    entry = directory / listed[-1][2]
+    pieces = [entry]
+    if entry.suffix == ".pvtu":
+        names = [piece.get("Source") for piece in ElementTree.parse(entry).iter("Piece")]
+        pieces = [directory / str(name) for name in names]
+    parts = [_read_piece(piece) for piece in pieces]
+    starts = np.cumsum([0, *(len(part.points) for part in parts[:-1])]).tolist()
+    return FieldFile(
+        np.concatenate([part.points for part in parts]),
+        np.concatenate([part.cells + start for part, start in zip(parts, starts, strict=True)]),
+        {
+            name: np.concatenate([part.point_data[name] for part in parts])
+            for name in parts[0].point_data
+        },
+        {
+            name: np.concatenate([part.cell_data[name] for part in parts])
+            for name in parts[0].cell_data
+        },
+    )
+
+
+def _read_piece(path: Path) -> FieldFile:
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkIOXML import vtkXMLUnstructuredGridReader
+
+    reader = vtkXMLUnstructuredGridReader()
+    reader.SetFileName(os.fspath(path))
+    reader.Update()
+    grid = reader.GetOutput()
+    plane = grid.GetCellType(0) in (5, 22)
+    nodes = vtk_to_numpy(grid.GetCells().GetConnectivityArray()).astype(np.int64)
+    corners = nodes.reshape(grid.GetNumberOfCells(), -1)[:, : 3 if plane else 4]
+    used, cells = np.unique(corners, return_inverse=True)
+
+    def arrays(attributes: Any, rows: np.ndarray | None) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        for number in range(attributes.GetNumberOfArrays()):
+            array = attributes.GetArray(number)
+            values = vtk_to_numpy(array)
+            values = values if rows is None else values[rows]
+            tensor = array.GetNumberOfComponents() == 9
+            found[array.GetName()] = values.reshape(-1, 3, 3) if tensor else values.copy()
+        return found
+
+    return FieldFile(
+        np.array(vtk_to_numpy(grid.GetPoints().GetData())[used], dtype=np.float64),
+        cells.reshape(corners.shape),
+        arrays(grid.GetPointData(), used),
+        arrays(grid.GetCellData(), None),
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ngcfem.case.build import (
     build_crystals,
+    build_imperfection,
     build_load_path,
     build_materials,
     build_platens,
@@ -305,7 +306,8 @@ def _solve(
         case.load.boundary,
         build_solver_options(case),
         build_platens(case),
-        None if crystals is None else crystals.orientation,
+        orientation=None if crystals is None else crystals.orientation,
+        imperfection=build_imperfection(case),
     )
     checkpoint = comm.bcast(checkpoint, root=0)
     keep_rows, earlier_cpu_s, localization = 0, 0.0, None
@@ -348,7 +350,10 @@ def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> 
     """Entries of the summary that are known before the march."""
     options = problem.options
     estimate = estimate_cost(case, size_of_mesh(prepared.mesh, case), ranks)
+    # Collective, so outside what rank 0 does alone.
+    strength = problem.strength_statistics()
     return {
+        **({"strength_factor": strength} if strength else {}),
         "estimate": {"cpu_s": estimate.cpu_s, "memory_gib": estimate.memory_gib},
         "title": case.title,
         "case_hash": case.case_hash,

@@ -286,6 +286,52 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "mesh.file",
         ("no such file",),
     ),
+    "imperfection of nothing": (
+        "[output]",
+        "[imperfection]\n[output]",
+        "imperfection",
+        ("scatter",),
+    ),
+    "imperfection of a phase without strength": (
+        "[output]",
+        '[imperfection]\nphases = ["b"]\n[[imperfection.region]]\ncentre = [0.5, 0.5, 0.5]\n'
+        "radius_nm = 2.0\nstrength_factor = 0.9\n[output]",
+        "imperfection.phases[0]",
+        ("elastic", "law has a strength: a"),
+    ),
+    "imperfection in the plane": (
+        "[output]",
+        "[[imperfection.region]]\ncentre = [0.5, 0.5]\nradius_nm = 2.0\nstrength_factor = 0.9\n"
+        "[output]",
+        "imperfection.region[0].centre",
+        ("3 numbers with dimension = 3",),
+    ),
+    "imperfection beyond the cell": (
+        "[output]",
+        "[[imperfection.region]]\ncentre = [0.5, 0.5, 5.0]\nradius_nm = 2.0\n"
+        "strength_factor = 0.9\n[output]",
+        "imperfection.region[0].centre",
+        ("between 0 and 1",),
+    ),
+    "imperfection as large as the cell": (
+        "[output]",
+        "[[imperfection.region]]\ncentre = [0.5, 0.5, 0.5]\nradius_nm = 20.0\n"
+        "strength_factor = 0.9\n[output]",
+        "imperfection.region[0].radius_nm",
+        ("at most 5",),
+    ),
+    "scatter in percent": (
+        "[output]",
+        "[imperfection.scatter]\nstandard_deviation = 2.0\ncorrelation_length_nm = 3.0\n[output]",
+        "imperfection.scatter.standard_deviation",
+        ("0.02 is 2 %",),
+    ),
+    "scatter without a seed": (
+        "seed = 1\n",
+        "[imperfection.scatter]\nstandard_deviation = 0.02\ncorrelation_length_nm = 3.0\n",
+        "imperfection.scatter.seed",
+        ("the same seed",),
+    ),
     "strain in percent": (
         "true_strain = -0.6",
         "true_strain = -60",

@@ -73,6 +73,15 @@ yield_strength_gpa = 2.0
 hardening_modulus_gpa = 1.0
 friction_coefficient = 0.12
 characteristic_length_nm = 3.0
+
+[imperfection]
+[[imperfection.region]]
+centre = [0.1, 0.5, 0.5]
+radius_nm = 2.0
+strength_factor = 0.9
+[imperfection.scatter]
+standard_deviation = 0.03
+correlation_length_nm = 3.0
 """,
 }
 

@@ -14,6 +14,7 @@ from ngcfem.loading.path import LoadPath, LoadSegment
 from ngcfem.loading.platens import Platens
 from ngcfem.mesh.generation import generate_mesh
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
+from ngcfem.microstructure.imperfection import Imperfection
 from ngcfem.microstructure.simple_cells import homogeneous_cell, sphere_cell
 from ngcfem.quantities import Boundary, Kinematics
 from ngcfem.results.increment import Increment
@@ -130,6 +131,7 @@ def build_problem() -> BuildProblem:
         kinematics: Kinematics = "finite",
         boundary: Boundary = "periodic",
         platens: Platens | None = None,
+        imperfection: Imperfection | None = None,
         **options: Any,
     ) -> PeriodicProblem:
         volume = build_representative_volume(
@@ -137,7 +139,13 @@ def build_problem() -> BuildProblem:
         )
         settings = {"residual_tolerance": TIGHT, **options}
         return PeriodicProblem(
-            volume, materials, kinematics, boundary, SolverOptions(**settings), platens
+            volume,
+            materials,
+            kinematics,
+            boundary,
+            SolverOptions(**settings),
+            platens,
+            imperfection=imperfection,
         )
 
     return build

@@ -1,10 +1,9 @@
-"""Mohr-Coulomb softening over a length: homogeneous limit, convergence, band width in shear."""
+"""Mohr-Coulomb softening over a length: homogeneous limit, quadratic convergence."""
 
 import itertools
 import math
 
 import numpy as np
-import pytest
 
 from ngcfem.constitutive.material import Material
 
@@ -68,55 +67,3 @@ def test_newton_is_quadratic_with_two_slipping_phases(plane_mesh, build_problem,
     assert row.phases["soft"].mean_equivalent_plastic_strain > 0.005
     # An exact tangent doubles the number of correct digits; a wrong term would leave it linear.
     assert max(orders) > 1.6
-
-
-@pytest.mark.slow
-def test_band_of_slip_has_the_width_of_the_closed_form(plane_mesh, build_problem, build_path):
-    """Pure shear of a long strip without friction, nearly linear softening, nearly no rate.
-
-    One pair of slip systems flows, tau = c and d gamma = N of that pair, so that the band is that
-    of linear softening: w = 2 l [pi - arctan 1] for the weight 2.
-    """
-    elements, length = 161, 2.1
-    size = 60.0 / elements
-    edges = np.linspace(0.0, 60.0, elements + 1)
-    mesh = plane_mesh(
-        edges,
-        size * np.arange(4),
-        lambda c: np.abs(c[:, 0] - 30.0) < 0.5 * size,
-        ("strip", "weak"),
-    )
-    own = {
-        "youngs_modulus_gpa": 130.0,
-        "poisson_ratio": 0.3,
-        "cohesion_softening_gpa": 0.5,
-        "softening_slip": 0.25,
-        "friction_coefficient": 0.0,
-        "rate_sensitivity": 1e-3,
-        "reference_rate_per_s": 1e-3,
-        "characteristic_length_nm": length,
-    }
-    materials = {
-        name: Material(name, "mohr-coulomb", {**own, "cohesion_gpa": 1.45 * factor})
-        for name, factor in (("strip", 1.0), ("weak", 0.998))
-    }
-    problem = build_problem(mesh, materials, "small", residual_tolerance=1e-9)
-
-    def sheared(angle):
-        return [[1.0, 0.0, 0.0], [angle, 1.0, 0.0], [0.0, 0.0, 1.0]]
-
-    path = build_path((sheared(0.0288), 1, 10.0), (sheared(0.031), 12, 10.0), axis="y")
-    for row in problem.march(path):
-        assert row.hill_mandel_error < 1e-7
-    fields = problem.snapshot()
-    centre = fields.points[fields.cells[:, :3], 0].mean(axis=1)
-    kappa = fields.cell_data["equivalent_plastic_strain [-]"]
-    column = np.floor(centre / size + 1e-9).astype(int)
-    mean = np.bincount(column, kappa) / np.bincount(column)
-    active = np.flatnonzero(mean > 0.02 * mean.max())
-    ends = []
-    for first, second in ((active[0], active[1]), (active[-1], active[-2])):
-        slope = (mean[second] - mean[first]) / (second - first)
-        ends.append(first - mean[first] / slope)
-    width = abs(ends[1] - ends[0]) * size
-    assert width == pytest.approx(2.0 * length * (math.pi - math.atan(1.0)), rel=0.05)

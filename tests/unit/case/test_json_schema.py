@@ -119,7 +119,11 @@ def test_schema_is_up_to_date():
     )
 
 
-@pytest.mark.parametrize("path", sorted(CASES.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted([*CASES.glob("*.toml"), *CASES.glob("four_microstructures/*.toml")]),
+    ids=lambda path: path.stem,
+)
 def test_shipped_cases_fit_the_schema(path):
     assert errors(tomllib.loads(path.read_text()), SCHEMA) == []
 

@@ -232,3 +232,35 @@ def test_tension_against_compression_data_is_refused(load, tmp_path):
     (tmp_path / "pillar.toml").write_text("schema_version = 1\n")
     with pytest.raises(InputError, match=r"pillar\.toml"):
         load(compare)
+
+
+IMPERFECTION = """
+[[imperfection.region]]
+centre = [0.5, 0.5, 0.5]
+radius_nm = 2.0
+strength_factor = {factor}
+[load]"""
+
+
+def test_imperfection_counts_for_the_hash_but_its_provenance_does_not(load):
+    plain = load(("[load]", IMPERFECTION.format(factor="0.9")))
+    sourced = load(
+        (
+            "[load]",
+            IMPERFECTION.format(
+                factor='{ value = 0.9, provenance = "literature", reference = "somebody" }'
+            ),
+        )
+    )
+    other = load(("[load]", IMPERFECTION.format(factor="0.8")))
+    assert plain.case_hash == sourced.case_hash
+    assert len({plain.case_hash, other.case_hash, load().case_hash}) == 3
+    again = load_case(_written(sourced))
+    assert again.case_hash == sourced.case_hash
+    assert again.imperfection == sourced.imperfection
+
+
+def _written(case):
+    path = case.path.with_name("again.toml")
+    path.write_text(case.resolved_toml())
+    return path

@@ -13,7 +13,7 @@ from ngcfem.constitutive.parameters import check_parameters
 from ngcfem.quantities import COMPOSITE_PHASES, PROVENANCES
 
 CASES = Path(__file__).resolve().parents[3] / "cases"
-CASE_FILES = sorted(CASES.glob("*.toml"))
+CASE_FILES = sorted([*CASES.glob("*.toml"), *CASES.glob("four_microstructures/*.toml")])
 MATERIAL_FILES = sorted((CASES / "materials").glob("*.toml"))
 OTHER_LAWS = ("_mohr_coulomb", "_free_volume")
 OTHER_GLASSES = ("sc75fe25_",)
@@ -115,7 +115,7 @@ def test_every_value_of_a_parameter_file_has_its_origin(path):
 
 def test_every_parameter_file_is_used():
     used = {
-        match
+        Path(match).name
         for path in CASE_FILES
         for match in re.findall(r'^parameters = "(.*)"', path.read_text(), flags=re.MULTILINE)
     }
