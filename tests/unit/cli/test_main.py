@@ -18,6 +18,7 @@ VERBS = [
     "generate",
     "mesh",
     "run",
+    "study",
     "resume",
     "point",
     "compare",
