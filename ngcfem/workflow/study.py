@@ -1,5 +1,6 @@
 """A study: its cases run one after another, finished runs taken as they are, one page of all."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,16 @@ def run_study(
             watcher.message(f"{heading}, finished before" if finished else heading)
         if finished:
             continue
+        usage = resource.getrusage(resource.RUSAGE_SELF)
         try:
-            run_case(entry.case, member, resume=True, watcher=watcher, comm=comm)
+            run_case(
+                entry.case,
+                member,
+                resume=True,
+                watcher=watcher,
+                comm=comm,
+                spent_before_s=usage.ru_utime + usage.ru_stime,
+            )
         except (NotConvergedError, RefusedError) as failure:
             failed[entry.name] = failure
             if comm.rank == 0:
