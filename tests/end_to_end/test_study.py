@@ -1,6 +1,7 @@
 """``ngcfem study``: runs what is left, reuses what is there, and shows all on one page."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -64,7 +65,9 @@ def run(tmp_path, monkeypatch):
 def test_a_study_runs_reuses_and_reports(run, tmp_path):
     strong = run("run", "strong.toml")
     assert strong.exit_code == 0, strong.stderr
+    before = time.process_time()
     first = run("study", "study.toml")
+    spent = time.process_time() - before
     assert first.exit_code == 0, first.stderr
     # The run of the case itself is taken as it is.
     assert "strong glass (1 of 2)" in first.stdout
@@ -76,6 +79,9 @@ def test_a_study_runs_reuses_and_reports(run, tmp_path):
         curve = read_curve(tmp_path / entry["directory"] / "curve.csv").curve()
         assert entry["peak_stress_gpa"] == pytest.approx(curve.loading_stress_gpa.max())
         assert entry["final_strain"] == pytest.approx(0.03)
+    # Each case counts its own time, not that of what the process did before.
+    weak = json.loads((tmp_path / document["cases"][1]["directory"] / "summary.json").read_text())
+    assert 0.0 < weak["cpu_s"] <= spent
     # Half the strength of a law that does not harden: half the stress, but for the elastic part.
     peaks = [entry["peak_stress_gpa"] for entry in document["cases"]]
     assert peaks[1] == pytest.approx(0.5 * peaks[0], rel=0.1)

@@ -576,6 +576,59 @@ def test_uniaxial_stress_of_single_crystals_meets_schmids_law_with_its_rate():
     assert abs(slope - m) < 1e-8
 
 
+def test_unloading_is_elastic_and_reloading_comes_back():
+    """At m = 0.02 a system that keeps 0.8 of its stress slips 0.8^50 = 1e-5 times as fast."""
+    crystals = Crystals("small", {**IRON, "rate_sensitivity": 0.02})
+    q = quaternions(POINTS, seed=8)
+    direction = np.diag([0.5, 0.5, -1.0])
+    loaded = [np.eye(3) + 0.004 * k * direction for k in range(1, 11)]
+    path = [np.broadcast_to(F, (POINTS, 3, 3)) for F in loaded]
+    before = crystals.march(path, crystals.virgin(q))[-1]
+    slip = before.state[:, crystals.column("accumulated_slip")]
+    assert slip.min() > 0.02
+    # a third of the elastic strain: no crystal flows backwards
+    back = 0.006 * direction
+    after = crystals.update(path[-1] - back, before.state)
+    # reloaded so fast that nothing relaxes on the way
+    again = crystals.update(path[-1], after.state, 1e-4)
+    elastic = np.array(
+        [
+            np.einsum("ai,bj,ck,dl,ijkl,cd->ab", *(4 * [matrix_of(row)]), cubic_tensor(IRON), back)
+            for row in q
+        ]
+    )
+    change = stress_of(before) - stress_of(after)
+    scale = np.abs(elastic).max()
+    np.testing.assert_allclose(change, elastic, rtol=0, atol=1e-4 * scale)
+    np.testing.assert_allclose(stress_of(again), stress_of(before), rtol=0, atol=1e-4 * scale)
+    moved = after.state[:, crystals.column("accumulated_slip")] - slip
+    assert 0.0 <= moved.max() < 1e-6
+
+
+def test_a_jump_of_the_rate_within_a_run_multiplies_the_stress():
+    """Without hardening ten times the rate gives 10^m times the stress, and back again."""
+    crystals = Crystals("small")
+    m = 0.05
+    values = {**CUBIC, "slip_systems": "110+112", "rate_sensitivity": m,
+              "initial_slip_resistance_gpa": 1.6}  # fmt: skip
+    crystals.vector = crystals.law.parameter_vector(values)
+    q = quaternions(POINTS, seed=9)
+    direction = np.diag([0.5, 0.5, -1.0])
+    state = crystals.virgin(q)
+    stresses = []
+    for k, dt in enumerate([10.0] * 100 + [1.0] * 100 + [10.0] * 100, start=1):
+        F = np.broadcast_to(np.eye(3) + 0.005 * k * direction, (POINTS, 3, 3))
+        result = crystals.update(F, state, dt)
+        assert np.all(result.status == 0)
+        state = result.state
+        stresses.append(stress_of(result)[:, 2, 2])
+    slow, fast, again = stresses[99], stresses[199], stresses[299]
+    # steady flow: with the strain rate the resolved stress of every system scales by 10^m
+    # after half a strain the slowest of the crystals has settled to 2e-6
+    np.testing.assert_allclose(fast / slow, 10.0**m, rtol=1e-5)
+    np.testing.assert_allclose(again, slow, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("family", "expected"),
     # 3.067: Taylor (1938) with Bishop and Hill (1951) for twelve systems {111}<110>, whose dual
