@@ -96,9 +96,12 @@ def _plain_number_to_value(value: object, words: Sequence[str] = ()) -> object:
         return {"value": value}
     if isinstance(value, Mapping):
         return value
+    choices = " | ".join(f'"{word}"' for word in words)
     raise refuse(
-        'a number, or { value = 1.0, provenance = "paper", reference = "..." }',
-        "write the number without quotes and without its unit",
+        'a number, or { value = 1.0, provenance = "paper", reference = "..." }'
+        + (f"; for slip_systems {choices}" if words else ""),
+        "write the number without quotes and without its unit"
+        + (", or one of these words" if words else ""),
     )
 
 
