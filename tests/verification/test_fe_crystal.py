@@ -1,4 +1,4 @@
-"""A crystal in glass: quadratic convergence, restart, and the same result on two ranks."""
+"""A crystal in glass: quadratic convergence, and the same result on two ranks."""
 
 import json
 import os
