@@ -2,9 +2,10 @@
 
 import json
 
+from mpi4py import MPI
+
 import numpy as np
 import pytest
-from mpi4py import MPI
 
 from ngcfem.constitutive.material import Material
 from ngcfem.fem.periodic import build_representative_volume
