@@ -146,7 +146,7 @@ def run_members(
                 continue
             if comm.rank == 0:
                 watcher.message(member.heading)
-            _run_member(member, kind, watcher, comm)
+            run_member(member, kind, watcher, comm)
         failure = _conclude(whole, members, write_results, kind, comm)
     except (InterruptedRunError, KeyboardInterrupt) as stop:
         if isinstance(stop, InterruptedRunError):
@@ -171,8 +171,29 @@ def _is_settled(directory: Path, again: bool) -> bool:
     return not again and status.get("exit_code") in _FAILURES
 
 
-def _run_member(member: Member, kind: str, watcher: Watcher, comm: Any) -> None:
-    """Run one member; its failure to converge or to be made is recorded by its directory."""
+def run_member(
+    member: Member, kind: str, watcher: Watcher, comm: Any
+) -> NotConvergedError | RefusedError | None:
+    """Run one member; its failure to converge or to be made is recorded by its directory.
+
+    Collective.
+
+    Parameters
+    ----------
+    member : Member
+        The run.
+    kind : str
+        What a member is called.
+    watcher : Watcher
+        Who is told of the progress and of a failure.
+    comm : mpi4py.MPI.Comm
+        Communicator.
+
+    Returns
+    -------
+    NotConvergedError, RefusedError or None
+        The failure, if there was one.
+    """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     try:
         run_case(
@@ -186,8 +207,10 @@ def _run_member(member: Member, kind: str, watcher: Watcher, comm: Any) -> None:
     except (NotConvergedError, RefusedError) as failure:
         if comm.rank == 0:
             watcher.message(f"this {kind} failed: {failure}")
+        return failure
     finally:
         free_objects_of_petsc(comm)
+    return None
 
 
 def free_objects_of_petsc(comm: Any) -> None:

@@ -1,11 +1,12 @@
 """A study: its cases run one after another, finished runs taken as they are, one page of all."""
 
-import resource
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ngcfem.case.schema import Case
 from ngcfem.case.study import Study, StudyCase
 from ngcfem.errors import (
     Finding,
@@ -20,8 +21,8 @@ from ngcfem.results.fields import read_last_fields
 from ngcfem.results.history import read_curve
 from ngcfem.results.localization import Localization, measure_localization
 from ngcfem.results.run import RunDirectory, default_run_directory
-from ngcfem.workflow.members import free_objects_of_petsc
-from ngcfem.workflow.run import run_case, world
+from ngcfem.workflow.members import Member, run_member
+from ngcfem.workflow.run import world
 from ngcfem.workflow.watching import Watcher
 
 STUDY_FILE = "study.json"
@@ -64,6 +65,10 @@ def member_directory(entry: StudyCase, directory: Path | None = None) -> Path:
     """
     own = default_run_directory(entry.case.path, entry.case.case_hash)
     return own if directory is None else directory / "runs" / own.name
+
+
+def _case_of(entry: StudyCase) -> Case:
+    return entry.case
 
 
 def run_study(
@@ -123,22 +128,10 @@ def run_study(
             watcher.message(f"{heading}, finished before" if finished else heading)
         if finished:
             continue
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        try:
-            run_case(
-                entry.case,
-                member,
-                resume=True,
-                watcher=watcher,
-                comm=comm,
-                spent_before_s=usage.ru_utime + usage.ru_stime,
-            )
-        except (NotConvergedError, RefusedError) as failure:
+        run = Member(entry.name, heading, member, partial(_case_of, entry))
+        failure = run_member(run, "case", watcher, comm)
+        if failure is not None:
             failed[entry.name] = failure
-            if comm.rank == 0:
-                watcher.message(f"this case failed: {failure}")
-        finally:
-            free_objects_of_petsc(comm)
     if comm.rank == 0:
         try:
             write_study_results(study, path, directory)
