@@ -23,8 +23,10 @@ def wilson_interval(
 
     Returns
     -------
-    low, high : ndarray
-        Ends of the intervals; 0 and 1 where there were no trials.
+    low : ndarray
+        Lower ends of the intervals; 0 where there were no trials.
+    high : ndarray
+        Upper ends; 1 where there were no trials.
 
     Notes
     -----

@@ -77,10 +77,8 @@ class VoxelGrid:
         ndarray, shape (n, 3)
             What `scipy.ndimage.map_coordinates` takes, transposed.
         """
-        steps: FloatArray = position_nm - np.asarray(self.origin_nm, dtype=np.float64)
-        steps /= self.voxel_nm
-        steps -= 0.5
-        return steps
+        origin = np.asarray(self.origin_nm, dtype=np.float64)
+        return (np.asarray(position_nm, dtype=np.float64) - origin) / self.voxel_nm - 0.5
 
     def voxel_of(self, position_nm: npt.NDArray[np.floating]) -> IntArray:
         """Find the voxel of each position.
@@ -121,7 +119,7 @@ class VoxelGrid:
             Centres in nm.
         """
         places = np.stack(np.unravel_index(flat, self.shape), axis=-1)
-        return np.asarray(self.origin_nm) + (places + 0.5) * self.voxel_nm
+        return np.asarray(self.origin_nm, dtype=np.float64) + (places + 0.5) * self.voxel_nm
 
 
 @dataclass(frozen=True, eq=False)

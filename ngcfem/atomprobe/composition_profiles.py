@@ -93,8 +93,10 @@ class CompositionProfile:
 
         Returns
         -------
-        low, high : ndarray, shape (k,)
-            Ends; 0 and 1 in empty bins.
+        low : ndarray, shape (k,)
+            Lower ends; 0 in empty bins.
+        high : ndarray, shape (k,)
+            Upper ends; 1 in empty bins.
 
         Notes
         -----

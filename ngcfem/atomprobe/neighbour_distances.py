@@ -49,8 +49,7 @@ class NeighbourDistances:
     @property
     def ratio(self) -> FloatArray:
         """Mean distance over that of random labels, shape (k,): below 1 where atoms cluster."""
-        random: FloatArray = self.random_mean_nm.mean(axis=0)
-        return self.mean_nm / random
+        return self.mean_nm / self.random_mean_nm.mean(axis=0)
 
     @property
     def p_value(self) -> FloatArray:
@@ -60,7 +59,7 @@ class NeighbourDistances:
         """
         middle = self.random_mean_nm.mean(axis=0)
         off = np.abs(self.random_mean_nm - middle) >= np.abs(self.mean_nm - middle)
-        return (1.0 + off.sum(axis=0)) / (1.0 + len(off))
+        return (1.0 + off.sum(axis=0, dtype=np.float64)) / (1.0 + len(off))
 
 
 def neighbour_distances(
