@@ -112,8 +112,8 @@ def _findings(document: Mapping[str, Any], origin: str) -> Iterator[Finding]:
 def _charge_findings(value: Any, origin: str) -> Iterator[Finding]:
     elements = EvaporationParameters().charge_shares
     allowed = (
-        f"for {', '.join(elements)} the shares of 1+, 2+, ... up to {MAXIMUM_CHARGE}+, not negative "
-        "and not all zero"
+        f"for {', '.join(elements)} the shares of 1+, 2+, ... up to {MAXIMUM_CHARGE}+, none "
+        "negative and not all zero"
     )
     if not isinstance(value, Mapping):
         yield Finding(origin, _CHARGE_SHARES, repr(value), allowed, "write a table")
