@@ -1,5 +1,6 @@
 """What evaporation makes of atoms, against closed forms."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,8 @@ IRON = np.array([0.05845, 0.91754, 0.02119, 0.00282])
 
 def drawn(element: str, number: int, **parameters: float) -> tuple[np.ndarray, np.ndarray]:
     atoms = np.full(number, ELEMENTS.index(element))
-    return draw_masses(
-        atoms, ELEMENTS, EvaporationParameters(**parameters), np.random.default_rng(5)
-    )
+    chosen = replace(EvaporationParameters(), **parameters)  # pyright: ignore[reportArgumentType]
+    return draw_masses(atoms, ELEMENTS, chosen, np.random.default_rng(5))
 
 
 def test_isotopes_and_charges_have_their_shares() -> None:
