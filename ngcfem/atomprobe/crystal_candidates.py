@@ -1,5 +1,6 @@
 """Where crystals may be: places in the composition field that hold too little scandium."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,13 +130,18 @@ def find_candidates(
     Soille (2003), Morphological Image Analysis, 2nd ed., section 6.3.4,
     doi 10.1007/978-3-662-05088-0 (h-minima).
     """
-    from skimage.morphology import h_maxima
+    from skimage.morphology import reconstruction
     from skimage.segmentation import watershed
 
     significance = depletion_significance(field, matrix)
     depth = np.where(field.inside, 1.0 - np.nan_to_num(field.fraction(_SOLUTE)) / matrix, -1.0)
     depth = np.clip(depth, -1.0, 1.0)
-    peaks = h_maxima(depth, saddle_depth).astype(bool) & (depth > least_depletion)
+    # what a peak stands above its saddles, cut off at the depth asked for
+    with warnings.catch_warnings():
+        # scikit-image 0.26 sets the shape of an array, which numpy 2.5 wants to be done otherwise
+        warnings.simplefilter("ignore", DeprecationWarning)
+        rise = depth - reconstruction(depth - saddle_depth, depth)
+    peaks: BoolArray = (rise > saddle_depth * (1.0 - 1e-6)) & (depth > least_depletion)
     peaks &= significance > least_significance
     structure = np.ones((3, 3, 3), dtype=bool)
     markers, number = ndimage.label(peaks, structure)
