@@ -591,6 +591,28 @@ def _apt_synthetic(
     _print(text)
 
 
+@app.command("apt-compare")
+def _apt_compare(
+    first: Annotated[Path, typer.Argument(metavar="STATISTICS", help="Statistics file (JSON).")],
+    second: Annotated[
+        Path, typer.Argument(metavar="STATISTICS", help="Another one, as of the deformed state.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Directory of table and figure.")
+    ] = None,
+) -> None:
+    """Show two statistics files side by side.
+
+    Every number with its interval, the change from the first to the second, and whether it is more
+    than chance explains: for two states of a material, two specimens, or a measurement and truth.
+
+    Example: ngcfem apt-compare undeformed.json deformed.json --out comparison
+    """
+    from ngcfem.workflow.apt_compare import apt_compare_stage
+
+    _print(apt_compare_stage(first, second, out))
+
+
 def _numbers(option: str, text: str) -> tuple[float, ...]:
     """Numbers that stand in one option with commas."""
     try:
