@@ -27,7 +27,7 @@ from ngcfem.atomprobe.crystal_model import (
 from ngcfem.quantities import FloatArray, IntArray
 
 _MAXIMUM_STEPS = 40
-_CONVERGED = 1e-3
+_CONVERGED = 5e-3
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Scandium content around one crystal: a model with a blurred ellipsoid, its cap and interfaces."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, logit, ndtr
@@ -281,8 +281,11 @@ def content_slopes(
         elif parameter in _CAP_GEOMETRY and levels is not None:
             cap = _cap_share(levels, moved, share.crystal)
             changed = Shares(share.crystal, cap, share.slabs)
-        else:
+        elif parameter == LOG_BLUR:
             changed = shares(position_nm, moved, parts)
+        else:
+            body = shares(position_nm, moved, replace(parts, n_slabs=0))
+            changed = Shares(body.crystal, body.cap, share.slabs)
         slopes[row] = (_mixed(changed, moved, parts) - probability) / _DIFFERENCE
     return probability, slopes
 
