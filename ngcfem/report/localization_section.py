@@ -128,6 +128,8 @@ def _bands(entry: Mapping[str, Any]) -> Markup:
     rows: dict[str, Content] = {
         "bands": str(entry["number"]),
         "spacing of parallel ones": None if spacing is None else f"{float(spacing):.3g} nm",
+        "counted from a strain of": fixed(entry["threshold_strain"], 4)
+        + (", between two levels of strain" if entry.get("two_levels") else ", twice the mean"),
         "volume above twice the mean strain": f"{100.0 * entry['volume_share_above']:.1f} %",
         "share of the plastic strain there": f"{100.0 * entry['strain_share_above']:.1f} %",
         "scatter over mean of the strain": f"{float(entry['localization_index']):.3f}",
@@ -158,6 +160,7 @@ def _serrations(entry: Mapping[str, Any] | None) -> Markup:
         "drops per unit of strain": fixed(entry["drops_per_strain"], 1),
         "mean drop [GPa]": fixed(entry["mean_drop_gpa"], 4),
         "largest drop [GPa]": fixed(entry["largest_drop_gpa"], 4),
+        "fall that lasts to the end [GPa]": fixed(entry.get("fall_at_end_gpa"), 4),
         "exponent of the sizes": "too few drops for one (100 are needed)"
         if entry["exponent"] is None
         else f"{entry['exponent']['exponent']:.2f} +- {entry['exponent']['exponent_error']:.2f}",
