@@ -11,6 +11,7 @@ from ngcfem.atomprobe.ranged_ions import RangedIons
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 _INSIDE_SHARE = 0.5
+_FULL_SHARE = 0.8
 _BLOCK = 1 << 16
 _IONS_AT_A_TIME = 1 << 22
 
@@ -155,11 +156,10 @@ class CompositionField:
     def smallest_total(self) -> float:
         """Delocalized atoms from which on a voxel is of the specimen; infinite if there are none.
 
-        Half the median over the voxels that hold an atom: over all voxels that the Gaussian
-        reaches, those around the specimen would lower it.
+        Half of what is usual away from the rim (`usual_total`).
         """
-        held = self.total[self.counts.sum(axis=0) > 0.0]
-        return _INSIDE_SHARE * float(np.median(held)) if len(held) else np.inf
+        usual = usual_total(self.total, self.counts.sum(axis=0))
+        return _INSIDE_SHARE * usual if usual > 0.0 else np.inf
 
     @property
     def inside(self) -> BoolArray:
@@ -382,3 +382,29 @@ def gaussian_weights(steps: float) -> FloatArray:
     reach = int(np.ceil(4.0 * steps))
     line = np.exp(-0.5 * (np.arange(-reach, reach + 1) / steps) ** 2)
     return line / line.sum()
+
+
+def usual_total(total: npt.NDArray[np.floating], counts: npt.NDArray[np.floating]) -> float:
+    """Delocalized number of atoms of a voxel away from the rim of the specimen.
+
+    Parameters
+    ----------
+    total : ndarray
+        Delocalized atoms of all elements.
+    counts : ndarray, same shape
+        Atoms before delocalization.
+
+    Returns
+    -------
+    float
+        The number; 0 if there are no atoms.
+
+    Notes
+    -----
+    The median over the voxels that hold an atom, and again over those of them above four fifths of
+    it: voxels at the rim, and those around it that the Gaussian alone reaches, would lower it.
+    """
+    held = total[counts > 0.0]
+    if not len(held):
+        return 0.0
+    return float(np.median(held[held >= _FULL_SHARE * np.median(held)]))

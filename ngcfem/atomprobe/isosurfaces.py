@@ -9,7 +9,7 @@ from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ngcfem.atomprobe.composition_field import CompositionField, delocalized
+from ngcfem.atomprobe.composition_field import CompositionField, delocalized, usual_total
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 Side = Literal["above", "below"]
@@ -227,8 +227,8 @@ def specimen_outline(field: CompositionField) -> Isosurface:
     steps = max(field.kernel_sigma_nm / field.grid.voxel_nm, 1.0)
     margin = int(np.ceil(2.0 * steps))
     spread = delocalized(np.pad(counts, [(0, 0), *[(margin, margin)] * 3]), steps)[0]
-    held = spread[margin:-margin, margin:-margin, margin:-margin][counts[0] > 0.0]
-    excess = spread.astype(np.float64) - 0.5 * float(np.median(held))
+    usual = usual_total(spread[margin:-margin, margin:-margin, margin:-margin], counts[0])
+    excess = spread.astype(np.float64) - 0.5 * usual
     surface = _triangulated(field, excess, None, empty)
     shift = (margin - 1) * field.grid.voxel_nm
     return replace(surface, vertices_nm=surface.vertices_nm - shift)

@@ -110,12 +110,14 @@ def test_the_outline_is_the_rim_of_the_specimen(specimens):
     field = composition_field(ions, 0.5, 0.5)
     outline = specimen_outline(field)
     assert outline.name == "specimen"
-    # The faces lie where the atoms end; noise of counting roughens them by some 0.06 nm.
+    # The faces lie where the atoms end. Counting errors of 7 % ((4 pi)^1.5 s^3 rho = 220 atoms) on
+    # a slope of 0.8 per nm roughen them by 0.08 nm; 36 nm^2 hold 12 patches of 4 pi s^2, so that
+    # their mean is known to 0.024 nm: allowed are three of it.
     for axis, size in enumerate((8.0, 9.0, 10.0)):
         others = [k for k in range(3) if k != axis]
         far = np.abs(outline.vertices_nm[:, others] - 0.5 * np.array((8.0, 9.0, 10.0))[others])
         of_face = np.all(far < 3.0, axis=1)
         place = np.sort(outline.vertices_nm[of_face, axis])
         half = len(place) // 2
-        assert place[:half].mean() == pytest.approx(0.0, abs=0.03)
-        assert place[half:].mean() == pytest.approx(size, abs=0.03)
+        assert place[:half].mean() == pytest.approx(0.0, abs=0.07)
+        assert place[half:].mean() == pytest.approx(size, abs=0.07)
