@@ -8,12 +8,8 @@ from typing import Any
 import numpy as np
 
 from ngcfem.atomprobe.evaporation import EvaporationParameters, mass_ranges
-from ngcfem.atomprobe.evaporation_file import (
-    evaporation_parameters,
-    parameter_record,
-    read_evaporation_parameters,
-)
 from ngcfem.atomprobe.ion_writing import write_apt, write_epos, write_pos
+from ngcfem.atomprobe.parameter_file import parameter_values, read_parameters
 from ngcfem.atomprobe.rrng_file import write_rrng
 from ngcfem.atomprobe.statistics import write_statistics
 from ngcfem.case.build import build_cell, build_statistics
@@ -144,7 +140,10 @@ def apt_synthetic_stage(
         "size_nm": size,
         "seed": request.seed,
         "crystalline": request.crystalline,
-        "parameters": parameter_record(parameters),
+        "parameters": {
+            name: {"value": value, "provenance": "assumed"}
+            for name, value in parameter_values(parameters).items()
+        },
         "ranged_share_of_a_peak": parameters.ranged_share,
         "realized": realized_compositions(cell, specimen.atoms),
         **truth.entries(),
@@ -182,12 +181,14 @@ def checked_request(
     parameters = EvaporationParameters()
     try:
         if request.parameters is not None:
-            parameters = read_evaporation_parameters(request.parameters)
-        if request.efficiency is not None:
-            evaporation_parameters({"efficiency": request.efficiency}, "command line")
-            parameters = replace(parameters, efficiency=request.efficiency)
+            parameters = read_parameters(request.parameters, EvaporationParameters)
     except InputError as error:
         findings += error.findings
+    if request.efficiency is not None:
+        if 0.01 <= request.efficiency <= 1.0:
+            parameters = replace(parameters, efficiency=request.efficiency)
+        else:
+            findings.append(_option("--efficiency", (request.efficiency,), "from 0.01 to 1"))
     sizes = np.array(request.size_nm, dtype=float)
     if len(sizes) not in (0, 1, 3) or not np.all(np.isfinite(sizes) & (sizes >= 1.0)):
         allowed = "one or three lengths in nm, 1 or more, as 30 or 30,30,60"

@@ -22,7 +22,18 @@ class Deformation(Protocol):
         ...
 
     def moved(self, points: FloatArray) -> FloatArray:
-        """Take points of the undeformed material, shape (n, 3) in nm, to where they have gone."""
+        """Take points to where they have gone.
+
+        Parameters
+        ----------
+        points : ndarray, shape (n, 3)
+            Positions in nm before the deformation.
+
+        Returns
+        -------
+        ndarray, shape (n, 3)
+            Positions after it.
+        """
         ...
 
 
