@@ -96,6 +96,7 @@ class LocalizationRecord:
             self._first = {
                 "increment": increment.increment,
                 "true_strain": float(curve.strain[-1]),
+                "time_increment_s": self._problem.time_increment_s,
                 **asdict(state),
             }
             error: Exception | None = None
@@ -158,6 +159,7 @@ class LocalizationRecord:
         assert monitor is not None
         return {
             "phases": list(monitor.phases),
+            "growth_phases": list(monitor.growth_phases),
             "first_loss": self._first,
             "at_end": None if self._last is None else asdict(self._last),
         }
