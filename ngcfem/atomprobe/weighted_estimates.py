@@ -24,7 +24,7 @@ def weighted_mean(
 
     Returns
     -------
-    mean, low, high : float
+    tuple of float
         The mean and the ends of the interval, infinite for a single value without an error.
 
     Notes
@@ -55,7 +55,7 @@ def poisson_interval(number: int) -> tuple[float, float]:
 
     Returns
     -------
-    low, high : float
+    tuple of float
         Ends of the interval.
 
     References
