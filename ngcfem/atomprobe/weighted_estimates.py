@@ -103,8 +103,8 @@ def bootstrap(
 
     Returns
     -------
-    low, high : ndarray, shape (m,)
-        Quantiles of the draws.
+    tuple of ndarray, shape (m,)
+        Lower and upper quantiles of the draws.
     """
     generator = np.random.default_rng(_SEED)
     values = [measure(generator.integers(0, number, number)) for _ in range(draws)]
