@@ -593,9 +593,15 @@ def _apt_synthetic(
 
 @app.command("apt-compare")
 def _apt_compare(
-    first: Annotated[Path, typer.Argument(metavar="STATISTICS", help="Statistics file (JSON).")],
+    first: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|DIR", help="Statistics file (JSON), or directory that apt wrote."
+        ),
+    ],
     second: Annotated[
-        Path, typer.Argument(metavar="STATISTICS", help="Another one, as of the deformed state.")
+        Path,
+        typer.Argument(metavar="FILE|DIR", help="Another one, as of the deformed state."),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Directory of table and figure.")
