@@ -573,9 +573,9 @@ def _apt_synthetic(
     from ngcfem.case.realizations import chosen_realization
     from ngcfem.case.schema import load_case
     from ngcfem.cli.progress import count_progress
-    from ngcfem.workflow.apt_synthetic import SpecimenRequest, apt_synthetic_stage
+    from ngcfem.workflow.apt_synthetic import SyntheticRequest, apt_synthetic_stage
 
-    request = SpecimenRequest(
+    request = SyntheticRequest(
         size_nm=_numbers("--size", size),
         efficiency=efficiency,
         parameters=parameters,
