@@ -573,9 +573,9 @@ def _apt_synthetic(
     from ngcfem.case.realizations import chosen_realization
     from ngcfem.case.schema import load_case
     from ngcfem.cli.progress import count_progress
-    from ngcfem.workflow.apt_synthetic import SpecimenRequest, apt_synthetic_stage
+    from ngcfem.workflow.apt_synthetic import SyntheticRequest, apt_synthetic_stage
 
-    request = SpecimenRequest(
+    request = SyntheticRequest(
         size_nm=_numbers("--size", size),
         efficiency=efficiency,
         parameters=parameters,
@@ -593,9 +593,15 @@ def _apt_synthetic(
 
 @app.command("apt-compare")
 def _apt_compare(
-    first: Annotated[Path, typer.Argument(metavar="STATISTICS", help="Statistics file (JSON).")],
+    first: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|DIR", help="Statistics file (JSON), or directory that apt wrote."
+        ),
+    ],
     second: Annotated[
-        Path, typer.Argument(metavar="STATISTICS", help="Another one, as of the deformed state.")
+        Path,
+        typer.Argument(metavar="FILE|DIR", help="Another one, as of the deformed state."),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Directory of table and figure.")
