@@ -24,7 +24,7 @@ def weighted_mean(
 
     Returns
     -------
-    mean, low, high : float
+    tuple of float
         The mean and the ends of the interval, infinite for a single value without an error.
 
     Notes
@@ -55,7 +55,7 @@ def poisson_interval(number: int) -> tuple[float, float]:
 
     Returns
     -------
-    low, high : float
+    tuple of float
         Ends of the interval.
 
     References
@@ -103,8 +103,8 @@ def bootstrap(
 
     Returns
     -------
-    low, high : ndarray, shape (m,)
-        Quantiles of the draws.
+    tuple of ndarray, shape (m,)
+        Lower and upper quantiles of the draws.
     """
     generator = np.random.default_rng(_SEED)
     values = [measure(generator.integers(0, number, number)) for _ in range(draws)]
