@@ -195,7 +195,8 @@ def test_a_specimen_without_crystals_holds_none():
     found = find_crystals(ions, field, careless)
     assert found.n_candidates > 5
     assert len(found) == 0
-    assert found.matrix == pytest.approx(0.08, abs=0.004)
+    # the mode of some 180 independent voxels of spread 0.0135: that times 180^(-1/3), doubled
+    assert found.matrix == pytest.approx(0.08, abs=0.005)
     assert "crystals.diameter_mean" not in crystal_quantities(found)
     assert sc_rich_quantities(found) == {}
     assert region_compositions(ions, found) == {}
