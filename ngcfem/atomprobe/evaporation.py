@@ -1,11 +1,13 @@
 """What an atom probe makes of atoms: detected shares, masses, blur and local magnification."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 from scipy.stats import exponnorm, norm
 
 from ngcfem.atomprobe.ion_data import (
@@ -17,7 +19,7 @@ from ngcfem.atomprobe.ion_data import (
     VOLTAGE,
     Float32Array,
 )
-from ngcfem.atomprobe.ions import Ion, isotopologues
+from ngcfem.atomprobe.ions import MAXIMUM_CHARGE, Ion, isotopologues
 from ngcfem.atomprobe.range_model import MassRange
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
@@ -26,8 +28,14 @@ ELEMENTARY_CHARGE_C = 1.602176634e-19
 LEAST_RANGED_ABUNDANCE = 1e-3
 """Isotopes rarer than this get no range: deuterium would fall into the range of H2."""
 
+BACKGROUND_DA = (0.5, 100.0)
+"""Masses over charge between which ions that left out of time are registered."""
+
 RANGE_CORE_SIGMAS = 4.0
 RANGE_TAIL_LENGTHS = 5.0
+ChargeShares = Annotated[
+    tuple[Annotated[float, Field(ge=0.0)], ...], Field(min_length=1, max_length=MAXIMUM_CHARGE)
+]
 _FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 _COLOURS = {"Fe": "#d62728", "Sc": "#1f77b4", "H": "#2ca02c"}
 _REACH = 2.0
@@ -58,29 +66,51 @@ class EvaporationParameters:
         Mean excess of these over the mass of their peak, relative to it.
     background_share : float
         Share of the ions that left out of time: their masses are constant in the time of flight.
-    background_low_da, background_high_da : float
-        Ends of the background in Da.
     h2_share : float
         Share of the hydrogen atoms that arrive in pairs, as H2+.
-    charge_shares : mapping of str to tuple of float
-        Shares of the charge states 1+, 2+, ... of each element.
+    fe_charge_shares, sc_charge_shares : tuple of float
+        Shares of the charge states 1+, 2+, ... of iron and of scandium.
     """
 
-    efficiency: float = 0.52
-    blur_lateral_nm: float = 0.25
-    blur_depth_nm: float = 0.08
-    crystal_magnification: float = 1.05
-    sc_rich_magnification: float = 0.95
-    mass_resolving_power: float = 1000.0
-    tail_share: float = 0.2
-    tail_length: float = 0.002
-    background_share: float = 0.01
-    background_low_da: float = 0.5
-    background_high_da: float = 100.0
-    h2_share: float = 0.1
-    charge_shares: Mapping[str, tuple[float, ...]] = field(
-        default_factory=lambda: {"Fe": (0.05, 0.95), "Sc": (0.02, 0.90, 0.08), "H": (1.0,)}
-    )
+    efficiency: Annotated[float, Field(ge=0.01, le=1.0)] = 0.52
+    blur_lateral_nm: Annotated[float, Field(ge=0.0, le=10.0)] = 0.25
+    blur_depth_nm: Annotated[float, Field(ge=0.0, le=10.0)] = 0.08
+    crystal_magnification: Annotated[float, Field(ge=0.5, le=1.5)] = 1.05
+    sc_rich_magnification: Annotated[float, Field(ge=0.5, le=1.5)] = 0.95
+    mass_resolving_power: Annotated[float, Field(ge=300.0, le=1e5)] = 1000.0
+    tail_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    tail_length: Annotated[float, Field(ge=0.0, le=0.01)] = 0.002
+    background_share: Annotated[float, Field(ge=0.0, le=0.9)] = 0.01
+    h2_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    fe_charge_shares: ChargeShares = (0.05, 0.95)
+    sc_charge_shares: ChargeShares = (0.02, 0.90, 0.08)
+
+    def __post_init__(self) -> None:
+        """Refuse shares of which nothing is left.
+
+        Raises
+        ------
+        ValueError
+            If the shares of the charge states of an element are all zero.
+        """
+        if not sum(self.fe_charge_shares) > 0.0 or not sum(self.sc_charge_shares) > 0.0:
+            raise ValueError("some charge state of Fe and of Sc must have a share above 0")
+
+    def charge_shares(self, element: str) -> tuple[float, ...]:
+        """Give the shares of the charge states of an element.
+
+        Parameters
+        ----------
+        element : str
+            Symbol.
+
+        Returns
+        -------
+        tuple of float
+            Of 1+, 2+, ...; the sum is 1. What is neither Fe nor Sc is singly charged.
+        """
+        given = {"Fe": self.fe_charge_shares, "Sc": self.sc_charge_shares}.get(element, (1.0,))
+        return tuple(share / sum(given) for share in given)
 
     @property
     def peak_sigma(self) -> float:
@@ -133,14 +163,13 @@ class MassSource:
         Two atoms of an ion H2+ make one ion: the probabilities of hydrogen add up to
         1 - h2_share / 2.
         """
-        shares = self.parameters.charge_shares.get(self.element, (1.0,))
         pairs = self.parameters.h2_share if self.element == "H" else 0.0
         found = []
         single = Ion.of({self.element: 1})
-        for charge, share in enumerate(shares, start=1):
+        for charge, share in enumerate(self.parameters.charge_shares(self.element), start=1):
             if share > 0.0:
                 variants = isotopologues(single)
-                weight = (1.0 - pairs) * share / sum(shares)
+                weight = (1.0 - pairs) * share
                 found.append(
                     (
                         single,
@@ -239,7 +268,7 @@ def draw_masses(
     spread[in_tail] += parameters.tail_length * generator.standard_exponential(len(in_tail))
     mass *= 1.0 + spread
     off_time = np.flatnonzero(generator.random(len(mass)) < parameters.background_share)
-    low, high = np.sqrt([parameters.background_low_da, parameters.background_high_da])
+    low, high = np.sqrt(BACKGROUND_DA)
     mass[off_time] = generator.uniform(low, high, len(off_time)) ** 2
     return mass.astype(np.float32), is_ion
 

@@ -96,6 +96,13 @@ class EllipticityMonitor:
     kinematics : {"finite", "small"}
         Kinematics.
 
+    Attributes
+    ----------
+    phases : tuple of str
+        Phases that are looked at.
+    growth_phases : tuple of str
+        Those of them with a law of activated flow, for which lost means what note 4 says.
+
     Notes
     -----
     1. The sample is the first integration point of every k-th cell of the softening phases, by the
@@ -112,13 +119,6 @@ class EllipticityMonitor:
        in the form of a band grows by 1 / (1 - dt a) in a step if its rate of growth is a, and the
        acoustic tensor is singular at dt a = 1: lost means that some band grows more than e-fold in
        the time of the step. Smaller steps say so later, or never.
-
-    Attributes
-    ----------
-    phases : tuple of str
-        Phases that are looked at.
-    growth_phases : tuple of str
-        Those of them with a law of activated flow, for which lost means what note 4 says.
     """
 
     def __init__(

@@ -187,8 +187,10 @@ def random_lines(
 
     Returns
     -------
-    starts_nm, ends_nm : ndarray, shape (n, 3)
-        Where the lines enter and leave the box.
+    starts_nm : ndarray, shape (n, 3)
+        Where the lines enter the box.
+    ends_nm : ndarray, shape (n, 3)
+        Where they leave it.
 
     Notes
     -----

@@ -244,8 +244,10 @@ def reference_box(size_nm: FloatArray, deformation: Deformation) -> tuple[FloatA
 
     Returns
     -------
-    low_nm, high_nm : ndarray, shape (3,)
-        Corners.
+    low_nm : ndarray, shape (3,)
+        Lower corner.
+    high_nm : ndarray, shape (3,)
+        Upper corner.
     """
     corners = np.stack(np.meshgrid(*[(0.0, edge) for edge in size_nm]), axis=-1).reshape(-1, 3)
     inverse = np.linalg.inv(deformation.gradient)
