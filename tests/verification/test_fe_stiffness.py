@@ -96,7 +96,7 @@ def test_bounds_bracket_the_stiffness(pair, fraction, size_nm, build_problem):
 def test_a_dilute_sphere_changes_the_moduli_as_eshelby_says(pair, build_problem):
     """Slopes at a fraction of 0.1 %, at which neighbours change them by as little."""
     mesh = generate_mesh(
-        sphere_cell(1e-3), 3.4, MeshOptions(crystal_surface_size_nm=0.2), use_cache=False
+        sphere_cell(1e-3), 3.4, MeshOptions(crystal_surface_size_nm=0.1), use_cache=False
     )
     fraction = mesh_quality(mesh).phase_fractions["inclusion"]
     stiffness = build_problem(mesh, elastic_materials(pair), "small", "periodic")
