@@ -149,6 +149,18 @@ class Facets:
         """Count the facets."""
         return len(self.pair)
 
+    def mean_normal(self) -> FloatArray:
+        """Give the normals in the middle of the facets.
+
+        Returns
+        -------
+        ndarray, shape (k, 3)
+            Unit vectors from the first grain to the second.
+        """
+        slope = self.height_nm[:, 1:3] / self.extent_nm
+        normal = self.frame[:, 2] - np.einsum("ki,kij->kj", slope, self.frame[:, :2])
+        return normal / np.linalg.norm(normal, axis=1, keepdims=True)
+
     def terms(
         self, facet: IntArray, position_nm: npt.NDArray[np.floating]
     ) -> tuple[FloatArray, FloatArray]:

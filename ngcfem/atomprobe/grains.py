@@ -9,12 +9,12 @@ from scipy import ndimage
 from ngcfem.atomprobe.composition_field import CompositionField, VoxelGrid
 from ngcfem.atomprobe.facets import BoundaryFaces, facets_of, fit_facets, ions_beside
 from ngcfem.atomprobe.grain_merging import Contacts, merge_basins
-from ngcfem.atomprobe.interface_profile import LayerProfile, distance_histogram, fit_layer
+from ngcfem.atomprobe.interface_profile import LayerProfile, distance_histogram, fit_amplitude
 from ngcfem.atomprobe.ranged_ions import RangedIons
 from ngcfem.atomprobe.sheet_filter import sheet_composition
 from ngcfem.quantities import BoolArray, FloatArray, Int32Array
 
-_START_SIGMA_NM = 0.4
+_SEED = 20200903
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class GrainParameters:
     marker_sigma_nm : float
         Width of the Gaussian after which each minimum of the composition starts a basin.
     expected_thickness_nm : float
-        Thickness of the network to start from.
+        Thickness of the layer that boundaries are tested for.
+    expected_sigma_nm : float
+        Standard deviation of its blur, that from the place of the boundary included.
     reach_nm : float
         Ions up to this distance from a boundary tell whether it carries a layer.
     merge_share : float
@@ -52,10 +54,11 @@ class GrainParameters:
     sheet_sigma_nm: float = 0.5
     sheet_extent_nm: float = 1.3
     n_directions: int = 31
-    marker_sigma_nm: float = 0.5
+    marker_sigma_nm: float = 0.7
     expected_thickness_nm: float = 1.0
+    expected_sigma_nm: float = 0.45
     reach_nm: float = 1.6
-    merge_share: float = 0.4
+    merge_share: float = 0.45
     least_contact_nm2: float = 5.0
     smallest_diameter_nm: float = 3.0
     n_rounds: int = 6
@@ -152,41 +155,55 @@ def find_grains(
     matrix = _mode(field.fraction(parameters.element)[usable])
     rim = float(np.quantile(sheet[usable], 0.9))
     profile = LayerProfile(
-        matrix, max(rim - matrix, 0.1 * matrix), parameters.expected_thickness_nm, _START_SIGMA_NM
+        matrix,
+        max(rim - matrix, 0.1 * matrix),
+        parameters.expected_thickness_nm,
+        parameters.expected_sigma_nm,
     )
-    density = float(field.counts.sum(axis=0)[usable].mean()) / field.grid.voxel_volume_nm3
-    smallest = np.pi / 6.0 * parameters.smallest_diameter_nm**3
     for _ in range(parameters.n_rounds):
-        faces = BoundaryFaces.of(labels, field.grid)
-        if len(faces.pair) == 0:
+        order, profile = _merge_round(ions, field, labels, usable, profile, parameters)
+        if int(order.max(initial=0)) == len(order) - 1:
             break
-        beside = ions_beside(
-            ions, parameters.element, faces, field.grid, usable, parameters.reach_nm
-        )
-        facets = fit_facets(facets_of(faces, field.grid), beside, profile)
-        least = parameters.merge_share * density * profile.evidence_per_nm()
-        real = facets.evidence > least * facets.area_nm2
-        chosen = real[beside.facet]
-        distance, _ = facets.distance_nm(beside.facet, beside.position_nm)
-        profile = fit_layer(
-            distance_histogram(
-                distance[chosen], beside.part[chosen], beside.atoms[chosen], parameters.reach_nm
-            ),
-            profile,
-        )
-        volume = np.bincount(labels.ravel()) * field.grid.voxel_volume_nm3
-        order = merge_basins(
-            Contacts(facets.pair, facets.evidence, facets.area_nm2),
-            volume,
-            least,
-            smallest,
-            parameters.least_contact_nm2,
-        )
-        merged = int(order.max()) < len(order) - 1
         labels = order[labels]
-        if not merged:
-            break
     return GrainLabels(field.grid, labels, sheet, excluded, profile)
+
+
+def _merge_round(
+    ions: RangedIons,
+    field: CompositionField,
+    labels: Int32Array,
+    usable: BoolArray,
+    profile: LayerProfile,
+    parameters: GrainParameters,
+) -> tuple[Int32Array, LayerProfile]:
+    """Fit the boundaries and the layer, and merge: the new label of each old one, and the layer."""
+    faces = BoundaryFaces.of(labels, field.grid)
+    if len(faces.pair) == 0:
+        return np.arange(int(labels.max(initial=0)) + 1, dtype=np.int32), profile
+    beside = ions_beside(ions, parameters.element, faces, field.grid, usable, parameters.reach_nm)
+    start = facets_of(faces, field.grid)
+    density = float(field.counts.sum(axis=0)[usable].mean()) / field.grid.voxel_volume_nm3
+    # The layer is fitted to ions that did not place the facets: those that did overstate it.
+    first = np.random.default_rng(_SEED).random(len(beside.facet)) < 0.5
+    placed = fit_facets(start, beside, profile, weight=first.astype(np.float64))
+    least = parameters.merge_share * density * profile.evidence_per_nm()
+    chosen = ~first & (2.0 * placed.evidence > least * placed.area_nm2)[beside.facet]
+    distance, _ = placed.distance_nm(beside.facet[chosen], beside.position_nm[chosen])
+    profile = fit_amplitude(
+        distance_histogram(
+            distance, beside.part[chosen], beside.atoms[chosen], parameters.reach_nm
+        ),
+        profile,
+    )
+    facets = fit_facets(start, beside, profile)
+    order = merge_basins(
+        Contacts(facets.pair, facets.evidence, facets.area_nm2),
+        np.bincount(labels.ravel()) * field.grid.voxel_volume_nm3,
+        parameters.merge_share * density * profile.evidence_per_nm(),
+        np.pi / 6.0 * parameters.smallest_diameter_nm**3,
+        parameters.least_contact_nm2,
+    )
+    return order, profile
 
 
 def _mode(values: FloatArray) -> float:

@@ -1,6 +1,6 @@
 """The composition across an interface: a layer of constant excess, blurred by a Gaussian."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import erf
@@ -189,3 +189,31 @@ def fit_layer(histogram: DistanceHistogram, start: LayerProfile) -> LayerProfile
         x_scale=[0.05, 0.05, 0.5, 0.2],
     )
     return LayerProfile(*(float(value) for value in found.x))
+
+
+def fit_amplitude(histogram: DistanceHistogram, shape: LayerProfile) -> LayerProfile:
+    """Fit matrix and excess of a layer of known thickness and blur by weighted least squares.
+
+    Parameters
+    ----------
+    histogram : DistanceHistogram
+        The counts.
+    shape : LayerProfile
+        Thickness and blur to keep; all of it is kept where there are no counts.
+
+    Returns
+    -------
+    LayerProfile
+        With an excess of at least a hundredth of the matrix.
+    """
+    held = histogram.atoms > 0.0
+    if np.count_nonzero(held) < 3 or not histogram.part.any():
+        return shape
+    unit = replace(shape, matrix=0.0, excess=1.0)
+    atoms, part = histogram.atoms[held], histogram.part[held]
+    form = unit.fraction(histogram.distance_nm[held], histogram.variance_nm2[held])
+    weight = np.sqrt(atoms)
+    columns = np.column_stack([weight, weight * form])
+    matrix, excess = np.linalg.lstsq(columns, weight * part / atoms, rcond=None)[0].tolist()
+    matrix = min(max(matrix, 1e-4), 0.9)
+    return replace(shape, matrix=matrix, excess=min(max(excess, 0.01 * matrix), 0.95 - matrix))
