@@ -85,6 +85,25 @@ correlation_length_nm = 3.0
 """,
 }
 
+MATERIALS["diffusion"] = """
+[[phase]]
+name = "matrix"
+law = "free-volume"
+[phase.parameters]
+youngs_modulus_gpa = 100.0
+poisson_ratio = 0.33
+reference_stress_gpa = 0.2
+reference_rate_per_s = 1e3
+initial_free_volume = 0.05
+dilatation_per_free_volume = 0.2
+diffusion_coefficient_nm2_per_s = 0.2
+
+[[phase]]
+name = "inclusion"
+law = "elastic"
+parameters = { youngs_modulus_gpa = 204.0, poisson_ratio = 0.29 }
+"""
+
 CASE = """\
 schema_version = 1
 title = "Sphere"
@@ -115,6 +134,7 @@ figures = false
 # law, boundary, kinematics, tolerance of the residual
 RUNS = {
     "n": ("nonlocal", "periodic", "finite", "tight"),
+    "f": ("diffusion", "periodic", "finite", "tight"),
     "a": ("j2", "periodic", "finite", "default"),
     "b": ("drucker-prager", "uniform-displacement", "finite", "default"),
     "c": ("drucker-prager", "periodic", "finite", "tight"),
