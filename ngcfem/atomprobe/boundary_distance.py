@@ -46,12 +46,17 @@ class BoundaryDistances:
     facet : ndarray, shape (n,)
         Nearest facet; -1 beyond the reach.
     distance_nm : ndarray, shape (n,)
-        Distance from it, the reach at most.
+        Distance from it, the reach at most; negative where the facets contradict each other and
+        leave the point in no grain.
+    lead_nm : ndarray, shape (n,)
+        Half of what the point lies deeper in its grain than in the next one, the reach at most:
+        zero just where the label changes.
     """
 
     label: IntArray
     facet: IntArray
     distance_nm: FloatArray
+    lead_nm: FloatArray
 
 
 def near_facets(
@@ -140,6 +145,7 @@ def boundary_distances(
     label = labels.ravel()[voxel].astype(np.int64)
     facet = np.full(number, -1, dtype=np.int64)
     depth = np.full(number, near.reach_nm)
+    lead = np.full(number, near.reach_nm)
     count = near.start[voxel + 1] - near.start[voxel]
     touched = np.flatnonzero((count > 0) & (label > 0))
     for first in range(0, len(touched), _CHUNK):
@@ -161,11 +167,12 @@ def boundary_distances(
         two, grain, inside, both = two[leads], grain[leads], inside[leads], both[leads]
         order = np.lexsort((-inside, two))
         two, grain, inside, both = two[order], grain[order], inside[order], both[order]
-        leads = np.ones(len(two), dtype=bool)
-        leads[1:] = two[1:] != two[:-1]
-        target = own[two[leads]]
-        label[target] = grain[leads]
-        facet[target] = both[leads]
-        depth[target] = np.clip(inside[leads], 0.0, near.reach_nm)
+        place = np.flatnonzero(np.concatenate([[True], two[1:] != two[:-1]]))
+        target = own[two[place]]
+        label[target] = grain[place]
+        facet[target] = both[place]
+        depth[target] = np.minimum(inside[place], near.reach_nm)
+        # A point with a facet near has two grains at least.
+        lead[target] = np.minimum(0.5 * (inside[place] - inside[place + 1]), near.reach_nm)
     facet[depth >= near.reach_nm] = -1
-    return BoundaryDistances(label, facet, depth)
+    return BoundaryDistances(label, facet, depth, lead)

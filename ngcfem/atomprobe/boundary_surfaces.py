@@ -22,7 +22,7 @@ from ngcfem.atomprobe.facets import (
     ions_beside,
 )
 from ngcfem.atomprobe.grains import GrainLabels
-from ngcfem.atomprobe.interface_profile import distance_histogram, fit_amplitude
+from ngcfem.atomprobe.interface_profile import LayerProfile, distance_histogram, with_amplitude
 from ngcfem.atomprobe.ranged_ions import RangedIons
 from ngcfem.quantities import FloatArray, Int32Array
 
@@ -44,6 +44,8 @@ class BoundarySurfaces:
         The facets near each voxel.
     beside : FacetIons
         The ions to which the surfaces were fitted.
+    profile : LayerProfile
+        The layer they were fitted with.
     points_nm : ndarray, shape (q, 3)
         One point at random in each voxel of the specimen.
     at_points : BoundaryDistances
@@ -58,6 +60,7 @@ class BoundarySurfaces:
     facets: Facets
     near: NearFacets
     beside: FacetIons
+    profile: LayerProfile
     points_nm: FloatArray
     at_points: BoundaryDistances
     area_nm2: FloatArray
@@ -113,26 +116,26 @@ def refine_boundaries(
     """
     centres = grains.grid.centres_nm(np.arange(grains.labels.size))
     for _ in range(n_rounds):
-        facets, near, _ = _fitted(ions, grains, element, reach_nm, least_facet_nm2)
+        facets, near, _, _ = _fitted(ions, grains, element, reach_nm, least_facet_nm2)
         inside = np.flatnonzero(grains.labels.ravel() > 0)
         found = boundary_distances(centres[inside], grains.labels, facets, near)
         labels: Int32Array = grains.labels.copy()
         labels.ravel()[inside] = found.label.astype(np.int32)
         grains = replace(grains, labels=labels)
-    facets, near, beside = _fitted(ions, grains, element, reach_nm, least_facet_nm2)
+    facets, near, beside, profile = _fitted(ions, grains, element, reach_nm, least_facet_nm2)
     inside = np.flatnonzero(grains.labels.ravel() > 0)
     jitter = np.random.default_rng(_SEED).uniform(-0.5, 0.5, (len(inside), 3))
     points = centres[inside] + jitter * grains.grid.voxel_nm
     found = boundary_distances(points, grains.labels, facets, near)
     thin, thick = (
         np.bincount(
-            found.facet[(found.facet >= 0) & (found.distance_nm < width)], minlength=len(facets)
+            found.facet[(found.facet >= 0) & (found.lead_nm < width)], minlength=len(facets)
         )
         for width in (_SHELL_NM, 2.0 * _SHELL_NM)
     )
     area = (4.0 * thin - thick) / (4.0 * _SHELL_NM) * grains.grid.voxel_volume_nm3
     return BoundarySurfaces(
-        grains, facets, near, beside, points, found, area, facets.mean_normal()
+        grains, facets, near, beside, profile, points, found, area, facets.mean_normal()
     )
 
 
@@ -142,7 +145,7 @@ def _fitted(
     element: str,
     reach_nm: float,
     least_facet_nm2: float,
-) -> tuple[Facets, NearFacets, FacetIons]:
+) -> tuple[Facets, NearFacets, FacetIons, LayerProfile]:
     faces = one_piece_facets(BoundaryFaces.of(grains.labels, grains.grid), grains.grid.voxel_nm)
     facets = facets_of(faces, grains.grid)
     beside = ions_beside(ions, element, faces, grains.grid, grains.usable, reach_nm)
@@ -151,12 +154,12 @@ def _fitted(
     # Once more with a sharper layer, as the facets are nearer to their place.
     distance, _ = facets.distance_nm(beside.facet, beside.position_nm)
     sharp = replace(profile, sigma_nm=0.7 * profile.sigma_nm)
-    sharp = fit_amplitude(
-        distance_histogram(distance, beside.part, beside.atoms, reach_nm), sharp
+    sharp = with_amplitude(
+        sharp, distance_histogram(distance, beside.part, beside.atoms, reach_nm)
     )
     facets = fit_facets(facets, beside, sharp)
     near = near_facets(faces, facets, grains.grid, reach_nm, least_facet_nm2)
-    return facets, near, beside
+    return facets, near, beside, sharp
 
 
 def one_piece_facets(faces: BoundaryFaces, voxel_nm: float) -> BoundaryFaces:

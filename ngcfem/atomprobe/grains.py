@@ -9,7 +9,7 @@ from scipy import ndimage
 from ngcfem.atomprobe.composition_field import CompositionField, VoxelGrid
 from ngcfem.atomprobe.facets import BoundaryFaces, facets_of, fit_facets, ions_beside
 from ngcfem.atomprobe.grain_merging import Contacts, merge_basins
-from ngcfem.atomprobe.interface_profile import LayerProfile, distance_histogram, fit_amplitude
+from ngcfem.atomprobe.interface_profile import LayerProfile, distance_histogram, with_amplitude
 from ngcfem.atomprobe.ranged_ions import RangedIons
 from ngcfem.atomprobe.sheet_filter import sheet_composition
 from ngcfem.quantities import BoolArray, FloatArray, Int32Array
@@ -58,7 +58,7 @@ class GrainParameters:
     expected_thickness_nm: float = 1.0
     expected_sigma_nm: float = 0.45
     reach_nm: float = 1.6
-    merge_share: float = 0.45
+    merge_share: float = 0.3
     least_contact_nm2: float = 5.0
     smallest_diameter_nm: float = 3.0
     n_rounds: int = 6
@@ -189,11 +189,11 @@ def _merge_round(
     least = parameters.merge_share * density * profile.evidence_per_nm()
     chosen = ~first & (2.0 * placed.evidence > least * placed.area_nm2)[beside.facet]
     distance, _ = placed.distance_nm(beside.facet[chosen], beside.position_nm[chosen])
-    profile = fit_amplitude(
+    profile = with_amplitude(
+        profile,
         distance_histogram(
             distance, beside.part[chosen], beside.atoms[chosen], parameters.reach_nm
         ),
-        profile,
     )
     facets = fit_facets(start, beside, profile)
     order = merge_basins(

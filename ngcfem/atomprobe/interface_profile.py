@@ -191,7 +191,7 @@ def fit_layer(histogram: DistanceHistogram, start: LayerProfile) -> LayerProfile
     return LayerProfile(*(float(value) for value in found.x))
 
 
-def fit_amplitude(histogram: DistanceHistogram, shape: LayerProfile) -> LayerProfile:
+def fit_amplitude(histogram: DistanceHistogram, shape: LayerProfile) -> tuple[float, float]:
     """Fit matrix and excess of a layer of known thickness and blur by weighted least squares.
 
     Parameters
@@ -199,21 +199,42 @@ def fit_amplitude(histogram: DistanceHistogram, shape: LayerProfile) -> LayerPro
     histogram : DistanceHistogram
         The counts.
     shape : LayerProfile
-        Thickness and blur to keep; all of it is kept where there are no counts.
+        Gives thickness and blur.
+
+    Returns
+    -------
+    matrix, excess : float
+        Atomic fractions; the excess may be negative. Both 0 where there are no counts.
+    """
+    held = histogram.atoms > 0.0
+    atoms, part = histogram.atoms[held], histogram.part[held]
+    if len(atoms) < 3:
+        return 0.0, 0.0
+    unit = replace(shape, matrix=0.0, excess=1.0)
+    form = unit.fraction(histogram.distance_nm[held], histogram.variance_nm2[held])
+    weight = np.sqrt(atoms)
+    columns = np.column_stack([weight, weight * form])
+    matrix, excess = np.linalg.lstsq(columns, weight * part / atoms, rcond=None)[0]
+    return float(matrix), float(excess)
+
+
+def with_amplitude(shape: LayerProfile, histogram: DistanceHistogram) -> LayerProfile:
+    """Take matrix and excess of a layer from counts, thickness and blur as they are.
+
+    Parameters
+    ----------
+    shape : LayerProfile
+        The layer; kept as it is where nothing was counted.
+    histogram : DistanceHistogram
+        The counts.
 
     Returns
     -------
     LayerProfile
-        With an excess of at least a hundredth of the matrix.
+        With fractions between 0 and 1, and an excess of at least a hundredth of the matrix.
     """
-    held = histogram.atoms > 0.0
-    if np.count_nonzero(held) < 3 or not histogram.part.any():
+    if not histogram.part.any():
         return shape
-    unit = replace(shape, matrix=0.0, excess=1.0)
-    atoms, part = histogram.atoms[held], histogram.part[held]
-    form = unit.fraction(histogram.distance_nm[held], histogram.variance_nm2[held])
-    weight = np.sqrt(atoms)
-    columns = np.column_stack([weight, weight * form])
-    matrix, excess = np.linalg.lstsq(columns, weight * part / atoms, rcond=None)[0].tolist()
+    matrix, excess = fit_amplitude(histogram, shape)
     matrix = min(max(matrix, 1e-4), 0.9)
     return replace(shape, matrix=matrix, excess=min(max(excess, 0.01 * matrix), 0.95 - matrix))
