@@ -154,9 +154,7 @@ def _fitted(
     # Once more with a sharper layer, as the facets are nearer to their place.
     distance, _ = facets.distance_nm(beside.facet, beside.position_nm)
     sharp = replace(profile, sigma_nm=0.7 * profile.sigma_nm)
-    sharp = with_amplitude(
-        sharp, distance_histogram(distance, beside.part, beside.atoms, reach_nm)
-    )
+    sharp = with_amplitude(sharp, distance_histogram(distance, beside.part, beside.atoms, reach_nm))
     facets = fit_facets(facets, beside, sharp)
     near = near_facets(faces, facets, grains.grid, reach_nm, least_facet_nm2)
     return facets, near, beside, sharp

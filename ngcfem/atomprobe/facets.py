@@ -264,8 +264,10 @@ def facets_of(faces: BoundaryFaces, grid: VoxelGrid) -> Facets:
     least_spread = np.linalg.eigh(spread)[1][:, :, 0]
     vague = length < 0.3 * number
     normal = np.where(vague[:, None], least_spread, vector / np.maximum(length, 1.0)[:, None])
-    across = np.eye(3)[None] - normal[:, :, None] * normal[:, None, :]
-    flat, axes = np.linalg.eigh(across @ spread @ across - 1e3 * normal[:, :, None] * normal[:, None])
+    # The normal is made the direction of the lowest eigenvalue.
+    outer = normal[:, :, None] * normal[:, None, :]
+    across = np.eye(3) - outer
+    flat, axes = np.linalg.eigh(across @ spread @ across - 1e3 * outer)
     frame = np.stack([axes[:, :, 2], axes[:, :, 1], normal], axis=1)
     extent = np.sqrt(3.0 * np.maximum(flat[:, :0:-1], 0.0)) + 0.5 * grid.voxel_nm
     none = np.zeros((count, N_TERMS))

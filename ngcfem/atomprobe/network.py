@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from ngcfem.atomprobe.boundary_distance import BoundaryDistances, boundary_distances
 from ngcfem.atomprobe.boundary_surfaces import BoundarySurfaces, refine_boundaries
@@ -19,6 +20,7 @@ from ngcfem.quantities import BoolArray, FloatArray
 
 _SEED = 20200905
 _N_VARIANCES = 4
+_FAR_NM = 100.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class NetworkParameters:
     element : str
         Element in which it is rich.
     reach_nm : float
-        Largest distance from the boundaries in the profile.
+        Largest distance from the boundaries that is measured.
+    profile_reach_nm : float
+        Largest distance in the fit of the layer; beyond, the grains count.
     bin_nm : float
         Width of a bin of the profile.
     least_facet_nm2 : float
@@ -38,17 +42,23 @@ class NetworkParameters:
     n_rounds : int
         Rounds of fitting the facets and giving the voxels anew to the grains.
     grain_margin_nm : float
-        Ions farther than this from the surface of the network make the composition of the grains.
+        Ions farther than this from the network, from crystals and islands and from the surface of
+        the specimen make the composition of the grains.
+    sheet_share : float
+        Nor do those count where the composition averaged over plates exceeds that of the grains by
+        more than this share of what it does in the network: boundaries that were not found.
     n_draws : int
         Draws of the bootstrap.
     """
 
     element: str = "Sc"
     reach_nm: float = 2.2
+    profile_reach_nm: float = 1.2
     bin_nm: float = 0.1
     least_facet_nm2: float = 4.0
     n_rounds: int = 2
     grain_margin_nm: float = 1.0
+    sheet_share: float = 0.75
     n_draws: int = 200
 
 
@@ -143,7 +153,13 @@ def measure_network(
         for own in (halves[beside.index], ~halves[beside.index])
     ]
     at_ions = boundary_distances(ions.position_nm, grains.labels, facets, surfaces.near)
-    usable = grains.usable.ravel()[grains.grid.voxel_of(ions.position_nm)]
+    voxel = grains.grid.voxel_of(ions.position_nm)
+    usable = grains.usable.ravel()[voxel]
+    # Near the surface of the specimen there are boundaries of which too little is left to be found.
+    buried = (
+        _depth_nm(grains.labels > 0, grains.grid.voxel_nm) > parameters.grain_margin_nm
+    ).ravel()
+    usable &= buried[voxel]
     near = np.flatnonzero(usable & (at_ions.facet >= 0) & (at_ions.distance_nm >= 0.0))
     own = at_ions.facet[near]
     distance, variance = np.empty(len(near)), np.empty(len(near))
@@ -160,12 +176,15 @@ def measure_network(
                 own * (number + 1) + place,
                 per_range[ions.label[near], element],
                 count * (number + 1),
-            ).reshape(count, number + 1)[:, :number].T
+            )
+            .reshape(count, number + 1)[:, :number]
+            .T
             for element in range(len(ions.elements))
         ]
     )
     beside_each = np.maximum(np.bincount(own, minlength=count), 1)
     facet_variance = np.bincount(own, variance, count) / beside_each
+    inner = round(parameters.profile_reach_nm / parameters.bin_nm)
     found_distance = (np.arange(number) + 0.5) * parameters.bin_nm
     rich = ions.elements.index(parameters.element)
     order = np.argsort(np.argsort(facet_variance))
@@ -180,11 +199,12 @@ def measure_network(
         total = counted.sum(axis=0)
 
         def histogram(element: int) -> DistanceHistogram:
+            # The grains are one bin more, beyond all influence of the layer.
             return DistanceHistogram(
-                np.repeat(found_distance, _N_VARIANCES),
-                counted[element].ravel(),
-                total.ravel(),
-                np.tile(spread, number),
+                np.append(np.repeat(found_distance[:inner], _N_VARIANCES), _FAR_NM),
+                np.append(counted[element, :inner].ravel(), grain_atoms[element]),
+                np.append(total[:inner].ravel(), grain_atoms.sum()),
+                np.append(np.tile(spread, inner), 0.0),
             )
 
         layer = fit_layer(histogram(rich), start)
@@ -193,6 +213,15 @@ def measure_network(
             result += fit_amplitude(histogram(element), layer)
         return np.array(result)
 
+    clear = _depth_nm(grains.excluded == 0, grains.grid.voxel_nm) > parameters.grain_margin_nm
+    away_nm = 0.5 * surfaces.profile.thickness_nm + parameters.grain_margin_nm
+    deep = usable & clear.ravel()[voxel] & (at_ions.distance_nm > away_nm)
+    sheet = grains.sheet_fraction.ravel()[voxel]
+    on = usable & (np.abs(at_ions.distance_nm) < 0.25 * surfaces.profile.thickness_nm)
+    if deep.any() and on.any():
+        low, high = float(np.median(sheet[deep])), float(np.median(sheet[on]))
+        deep &= sheet < low + parameters.sheet_share * (high - low)
+    grain_atoms = per_range[ions.label[deep]].sum(axis=0).astype(np.float64)
     fitted = fit(np.ones(count), surfaces.profile)
     profile = LayerProfile(fitted[2 + 2 * rich], fitted[3 + 2 * rich], fitted[0], fitted[1])
     generator = np.random.default_rng(_SEED)
@@ -202,10 +231,6 @@ def measure_network(
             for _ in range(parameters.n_draws)
         ]
     )
-    deep = usable & (
-        at_ions.distance_nm > 0.5 * profile.thickness_nm + parameters.grain_margin_nm
-    )
-    grain_atoms = per_range[ions.label[deep]].sum(axis=0).astype(np.float64)
     return NetworkFound(
         parameters,
         ions.elements,
@@ -220,3 +245,9 @@ def measure_network(
         at_ions,
         usable,
     )
+
+
+def _depth_nm(inside: BoolArray, voxel_nm: float) -> FloatArray:
+    """Distance of each voxel inside from the nearest face of one that is not, or of the grid."""
+    steps = np.asarray(ndimage.distance_transform_edt(np.pad(inside, 1)), dtype=np.float64)
+    return np.maximum(steps[1:-1, 1:-1, 1:-1] - 0.5, 0.0) * voxel_nm

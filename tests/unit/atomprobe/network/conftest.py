@@ -1,4 +1,4 @@
-"""Specimens of known truth for the network: Laguerre grains, flat interfaces, crystals with caps."""
+"""Specimens of known truth: Laguerre grains, flat interfaces, crystals with caps."""
 
 from types import SimpleNamespace
 
@@ -123,7 +123,7 @@ def make_specimen(
     moved = x + generator.normal(size=x.shape) * np.array(blur)
     keep = np.all((moved > 0.0) & (moved < size), axis=1)
     points = generator.uniform(0.0, 1.0, (1_000_000, 3)) * size
-    inner, away = grains.locate(points)
+    _, away = grains.locate(points)
     near = away < 0.1
     wide = generator.uniform(0.0, 1.0, (1_000_000, 3)) * (size + 2.4 * diameter) - 1.2 * diameter
     all_cells = np.bincount(grains.locate(wide)[0], minlength=len(grains.sites))
