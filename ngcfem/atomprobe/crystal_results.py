@@ -72,7 +72,7 @@ class CrystalParameters:
     cap_gain: float = 15.0
     slab_gain: float = 10.0
     largest_inside_share: float = 0.5
-    least_inside_volume: float = 0.25
+    least_inside_volume: float = 0.12
     fit_reach_nm: float = 2.0
     blur_nm: float = 0.25
     crystal_content: float = 0.003
@@ -97,6 +97,10 @@ class CrystalsFound:
         Columns are their directions.
     aspect_ratio_error : ndarray, shape (k,)
         Standard error of the longest over the shortest axis.
+    raw_shape : ndarray, shape (k, 5)
+        Logarithmic stretches before they were shrunk.
+    raw_shape_covariance : ndarray, shape (k, 5, 5)
+        Their covariances.
     crystal_content, matrix_content : ndarray, shape (k,)
         Sc content inside, and of the matrix nearby, atomic fractions.
     log_likelihood_gain : ndarray, shape (k,)
@@ -145,6 +149,8 @@ class CrystalsFound:
     semi_axes_nm: FloatArray
     rotation: FloatArray
     aspect_ratio_error: FloatArray
+    raw_shape: FloatArray
+    raw_shape_covariance: FloatArray
     crystal_content: FloatArray
     matrix_content: FloatArray
     log_likelihood_gain: FloatArray

@@ -9,7 +9,7 @@ from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ngcfem.atomprobe.composition_field import CompositionField
+from ngcfem.atomprobe.composition_field import CompositionField, delocalized, usual_total
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 Side = Literal["above", "below"]
@@ -23,9 +23,9 @@ class Isosurface:
     Parameters
     ----------
     element : str
-        Element whose fraction it is.
+        Element whose fraction it is; empty for the outline of a specimen.
     threshold : float
-        Atomic fraction on the surface.
+        Atomic fraction on the surface; of an outline the share of the usual number of atoms.
     side : {"above", "below"}
         What it encloses: the part that is richer, or poorer, in the element.
     rim : {"closed", "open"}
@@ -46,6 +46,8 @@ class Isosurface:
     @property
     def name(self) -> str:
         """Such as ``Sc > 14 at%``."""
+        if not self.element:
+            return "specimen"
         sign = ">" if self.side == "above" else "<"
         return f"{self.element} {sign} {100.0 * self.threshold:.3g} at%"
 
@@ -200,6 +202,36 @@ def isosurface(
         if not mask.any():
             return empty
     return _triangulated(field, excess, mask, empty)
+
+
+def specimen_outline(field: CompositionField) -> Isosurface:
+    """Find the rim of the specimen.
+
+    Parameters
+    ----------
+    field : CompositionField
+        The composition.
+
+    Returns
+    -------
+    Isosurface
+        Closed, where the number of atoms is half the usual one.
+    """
+    counts = field.counts.sum(axis=0, keepdims=True)
+    empty = Isosurface(
+        "", 0.5, "above", "closed", np.empty((0, 3)), np.empty((0, 3), dtype=np.int64)
+    )
+    if not counts.any():
+        return empty
+    # The specimen may fill the grid: its rim is sharp only if atoms can spread beyond.
+    steps = max(field.kernel_sigma_nm / field.grid.voxel_nm, 1.0)
+    margin = int(np.ceil(2.0 * steps))
+    spread = delocalized(np.pad(counts, [(0, 0), *[(margin, margin)] * 3]), steps)[0]
+    usual = usual_total(spread[margin:-margin, margin:-margin, margin:-margin], counts[0])
+    excess = spread.astype(np.float64) - 0.5 * usual
+    surface = _triangulated(field, excess, None, empty)
+    shift = (margin - 1) * field.grid.voxel_nm
+    return replace(surface, vertices_nm=surface.vertices_nm - shift)
 
 
 def _triangulated(

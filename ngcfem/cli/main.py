@@ -525,7 +525,9 @@ def _apt(
 
 @app.command("apt-synthetic")
 def _apt_synthetic(
-    case: CasePath,
+    target: Annotated[
+        Path, typer.Argument(metavar="CASE|DIR", help="Case file, or run directory.")
+    ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Directory to write to; made if missing.")
     ],
@@ -555,13 +557,16 @@ def _apt_synthetic(
             "--deformation", help="Deformation gradient: three stretches, or nine numbers by rows."
         ),
     ] = "",
+    step: Annotated[
+        int | None, typer.Option("--step", help="Snapshot of the run (default: the last one).")
+    ] = None,
     realization: Realization = None,
 ) -> None:
-    """Evaporate the cell of a case into an atom probe data set of known truth.
+    """Evaporate a cell into an atom probe data set of known truth.
 
     Fills a box of the endless material with atoms, detects a share of them with errors of place and
     mass, and writes data, ranges, and beside them what the specimen really is: truth.json, and
-    truth_statistics.json under the keys of the statistics file.
+    truth_statistics.json under the keys of the statistics file. Of a run, the deformed cell.
 
     Example: ngcfem apt-synthetic cases/demo.toml --size 30 --out specimen
     """
@@ -578,11 +583,34 @@ def _apt_synthetic(
         seed=seed,
         crystalline=crystalline,
         deformation=_numbers("--deformation", deformation),
+        step=step,
     )
-    loaded = chosen_realization(load_case(case), realization)
+    source = target if target.is_dir() else chosen_realization(load_case(target), realization)
     with count_progress("percent") as watch:
-        text = apt_synthetic_stage(loaded, out, request, watch)
+        text = apt_synthetic_stage(source, out, request, watch)
     _print(text)
+
+
+@app.command("apt-compare")
+def _apt_compare(
+    first: Annotated[Path, typer.Argument(metavar="STATISTICS", help="Statistics file (JSON).")],
+    second: Annotated[
+        Path, typer.Argument(metavar="STATISTICS", help="Another one, as of the deformed state.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Directory of table and figure.")
+    ] = None,
+) -> None:
+    """Show two statistics files side by side.
+
+    Every number with its interval, the change from the first to the second, and whether it is more
+    than chance explains: for two states of a material, two specimens, or a measurement and truth.
+
+    Example: ngcfem apt-compare undeformed.json deformed.json --out comparison
+    """
+    from ngcfem.workflow.apt_compare import apt_compare_stage
+
+    _print(apt_compare_stage(first, second, out))
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:
