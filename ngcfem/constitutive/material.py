@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ngcfem.constitutive.nonlocal_parameters import CHARACTERISTIC_LENGTH
 from ngcfem.constitutive.parameters import (
+    DECOUPLED_VOLUME,
     check_parameters,
     mesh_dependent,
     resolve_parameters,
@@ -67,6 +68,11 @@ class Material:
     def characteristic_length_nm(self) -> float:
         """Internal length of the nonlocal field; 0 without one."""
         return self.resolved.get(CHARACTERISTIC_LENGTH, 0.0)
+
+    @property
+    def has_decoupled_volume(self) -> bool:
+        """Whether the pressure is K tr(strain), whatever flows, and nothing else depends on it."""
+        return self.law in DECOUPLED_VOLUME
 
     @property
     def isotropic_moduli_gpa(self) -> tuple[float, float]:

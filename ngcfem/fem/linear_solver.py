@@ -91,9 +91,9 @@ class BorderedSystem:
     Parameters
     ----------
     space : FluctuationSpace
-        Holds the tangent matrix K.
+        Multiplies with the tangent K.
     multigrid : petsc4py.PETSc.PC
-        Preconditioner of K.
+        Preconditioner of K, made from the assembled part of it.
     translations : petsc4py.PETSc.NullSpace or None
         Null space of K.
     columns, rows : ndarray, shape (owned nodes * d, c)
@@ -114,7 +114,7 @@ class BorderedSystem:
         macroscopic: FloatArray,
         block: FieldBlock | None = None,
     ) -> None:
-        self._matrix = space.matrix
+        self._space = space
         self._comm = space.comm
         self._multigrid = multigrid
         self._translations = translations
@@ -165,7 +165,7 @@ class BorderedSystem:
         """
         values = x.array_r
         self._input.array[:] = values[: self._displacements]
-        self._matrix.mult(self._input, self._output)
+        self._space.multiply_tangent(self._input, self._output)
         result = y.array
         if self._block is not None:
             field = self._block.field

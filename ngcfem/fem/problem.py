@@ -20,6 +20,7 @@ from ngcfem.fem.linear_solver import BorderedSolver, FieldBlock
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
 from ngcfem.fem.newton import EquilibriumState, NewtonOutcome, NewtonSolver
+from ngcfem.fem.nodal_pressure import NodalPressure
 from ngcfem.fem.periodic import RepresentativeVolume
 from ngcfem.fem.plastic_field import PlasticField, gather_plastic_field
 from ngcfem.fem.predictor import affine_guess, secant_guess
@@ -121,6 +122,9 @@ class PeriodicProblem:
             orientation,
             self._strength_factor,
         )
+        self._nodal_pressure: NodalPressure | None = None
+        if self.options.element == "p2-nodal":
+            self._nodal_pressure = NodalPressure(self._space, materials, kinematics)
         self._nonlocal = self._make_field(materials)
         self._coupling = np.zeros(
             (self._space.number_of_points if self._nonlocal else 0, COUPLING_COLUMNS)
@@ -413,10 +417,13 @@ class PeriodicProblem:
         nonlocal_arguments = ()
         if self._nonlocal is not None:
             nonlocal_arguments = (self._nonlocal.at_points(field), self._coupling)
+        averaged = None
+        if self._nodal_pressure is not None:
+            averaged = self._nodal_pressure.averaged_volume(gradient)
         error: Exception | None = None
         try:
             status, asymmetry = self._points.evaluate(
-                gradient,
+                gradient if averaged is None else averaged.deformation_gradient,
                 self._time_increment_s,
                 self.options.viscosity_gpa_s,
                 stress,
@@ -436,6 +443,8 @@ class PeriodicProblem:
             failure = STATUS_TEXT[2]
         self._spent["constitutive"] += time.process_time() - started
         started = time.process_time()
+        if self._nodal_pressure is not None and averaged is not None and not failure:
+            self._nodal_pressure.share(averaged, stress, space.moduli)
         if failure:
             forces = np.zeros((space.owned_nodes, space.dimension))
             force_residual, scale, mean = np.inf, 1.0, np.zeros((3, 3))
@@ -598,8 +607,11 @@ class PeriodicProblem:
         EllipticityState or None
             None if nothing has flowed in the step.
         """
+        seen = self._point_deformation_gradient
+        if self._nodal_pressure is not None:
+            seen = self._nodal_pressure.averaged_volume(seen).deformation_gradient
         return monitor.look(
-            self._point_deformation_gradient,
+            seen,
             self._time_increment_s,
             axis,
             self._field_at_points(),

@@ -21,7 +21,8 @@ from petsc4py import PETSc
 
 from ngcfem.constitutive.material import Material
 from ngcfem.fem.assembly import FluctuationSpace
-from ngcfem.fem.quadrature import reference_gradients
+from ngcfem.fem.coordinate_matrix import coordinate_matrix, repeated_columns, repeated_rows
+from ngcfem.fem.quadrature import moments_of_forces, reference_gradients
 from ngcfem.quantities import FloatArray, IntArray
 
 SMALLEST_FIELD = 1e-3
@@ -176,23 +177,23 @@ class NonlocalField:
         rows = (space.owned_nodes * d, space.global_nodes * d)
         columns = (self.owned, self.global_size)
         fixed = number[self._unused]
-        self.matrix = _coordinate_matrix(
+        self.matrix = coordinate_matrix(
             self._comm,
             (columns, columns),
-            np.concatenate([_repeated_rows(field, field), fixed]),
-            np.concatenate([_repeated_columns(field, field), fixed]),
+            np.concatenate([repeated_rows(field, field), fixed]),
+            np.concatenate([repeated_columns(field, field), fixed]),
         )
-        self.force_by_field = _coordinate_matrix(
+        self.force_by_field = coordinate_matrix(
             self._comm,
             (rows, columns),
-            _repeated_rows(displacement, field),
-            _repeated_columns(displacement, field),
+            repeated_rows(displacement, field),
+            repeated_columns(displacement, field),
         )
-        self.field_by_displacement = _coordinate_matrix(
+        self.field_by_displacement = coordinate_matrix(
             self._comm,
             (columns, rows),
-            _repeated_rows(field, displacement),
-            _repeated_columns(field, displacement),
+            repeated_rows(field, displacement),
+            repeated_columns(field, displacement),
         )
         prefix = f"ngcfem_field_{id(self):x}_"
         options = PETSc.Options()
@@ -305,13 +306,13 @@ class NonlocalField:
         -----
         Rows of the field are multiplied by `row_scale`, its columns divided by the cell length.
         """
-        d, q = self._space.dimension, self._weights.shape[1]
+        q = self._weights.shape[1]
         shaped = coupling.reshape(-1, q, COUPLING_COLUMNS)
         length, scale = self._space.volume.source.cell_length_nm, self.row_scale
         self._assemble_field(shaped)
-        forces = self._displacement_forces(shaped[:, :, 2:11], d)
+        forces = self._displacement_forces(shaped[:, :, 2:11])
         self.force_by_field.setValuesCOO(forces.ravel() / length)
-        sources = self._displacement_forces(shaped[:, :, 11:], d)
+        sources = self._displacement_forces(shaped[:, :, 11:])
         self.field_by_displacement.setValuesCOO(-scale * sources.transpose(0, 2, 1).ravel())
 
     def _assemble_field(self, shaped: FloatArray) -> None:
@@ -363,12 +364,8 @@ class NonlocalField:
             thing.destroy()
         return step
 
-    def _displacement_forces(self, tensors: FloatArray, d: int) -> FloatArray:
-        """Integrals of T_iJ dN_a/dX_J N_b, shape (m, nodes * d, d + 1)."""
-        m, q = tensors.shape[:2]
-        weighted = tensors.reshape(m, q, 3, 3)[:, :, :d, :d] * self._weights[:, :, None, None]
-        by_node = np.matmul(self._displacement_gradients, weighted.transpose(0, 1, 3, 2))
-        return (by_node.reshape(m, q, -1).transpose(0, 2, 1)) @ self._shape
+    def _displacement_forces(self, tensors: FloatArray) -> FloatArray:
+        return moments_of_forces(self._displacement_gradients, self._weights, tensors, self._shape)
 
     def border(self, coupling: FloatArray, components: IntArray) -> tuple[FloatArray, FloatArray]:
         """Coupling of the field with the free macroscopic components; collective.
@@ -419,28 +416,3 @@ class NonlocalField:
         local = np.array([weights @ (field - source), weights @ source])
         total = self._comm.allreduce(local, op=MPI.SUM)
         return float(total[0]), float(total[1])
-
-
-def _repeated_rows(rows: IntArray, columns: IntArray) -> IntArray:
-    return np.repeat(rows, columns.shape[1], axis=1).ravel()
-
-
-def _repeated_columns(rows: IntArray, columns: IntArray) -> IntArray:
-    return np.tile(columns, (1, rows.shape[1])).ravel()
-
-
-def _coordinate_matrix(
-    comm: Any,
-    sizes: tuple[tuple[int, int], tuple[int, int]],
-    rows: IntArray,
-    columns: IntArray,
-) -> PETSc.Mat:
-    """Matrix that takes its values by `setValuesCOO` in the order of the coordinates."""
-    matrix = PETSc.Mat().create(comm)
-    matrix.setSizes(sizes)
-    matrix.setType(PETSc.Mat.Type.AIJ)
-    matrix.setPreallocationCOO(
-        rows.astype(PETSc.IntType),
-        columns.astype(PETSc.IntType),
-    )
-    return matrix

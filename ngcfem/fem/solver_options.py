@@ -10,8 +10,9 @@ class SolverOptions:
 
     Parameters
     ----------
-    element : {"p2"}
-        Displacement element.
+    element : {"p2", "p2-nodal"}
+        Displacement element: quadratic, or quadratic with a pressure that is averaged at the
+        vertices of each body (`ngcfem.fem.nodal_pressure`).
     residual_tolerance : float
         Relative norm of the nodal residual forces at which an increment has converged; the
         macroscopic stress components that are prescribed must meet it too.
