@@ -13,7 +13,6 @@ import numpy as np
 
 from ngcfem.atomprobe.statistics import StatisticsFile
 from ngcfem.case.composite import phases_of_composite
-from ngcfem.case.element_checks import check_element
 from ngcfem.case.feasibility_checks import check_feasibility
 from ngcfem.case.files import locate, missing_file
 from ngcfem.case.findings import shown
@@ -126,7 +125,6 @@ def check_case(parts: CaseParts, softening: bool = True) -> Iterator[Finding]:
     yield from _check_orientations(parts)
     if parts.solver is not None:
         yield from check_petsc_options(parts.solver.petsc, parts.file)
-        yield from check_element(parts.solver.element, parts.materials, parts.file)
     yield from _check_compare(parts)
 
 

@@ -1,6 +1,6 @@
 """Sparse matrices that take the entries of their element matrices as they come."""
 
-from typing import Any
+from mpi4py import MPI
 
 import numpy as np
 from petsc4py import PETSc
@@ -9,7 +9,7 @@ from ngcfem.quantities import IntArray
 
 
 def coordinate_matrix(
-    comm: Any,
+    comm: MPI.Comm,
     sizes: tuple[tuple[int, int], tuple[int, int]],
     rows: IntArray,
     columns: IntArray,

@@ -4,13 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mpi4py import MPI
+
 import numpy as np
 
 from ngcfem.constitutive.material import Material
-from ngcfem.errors import RefusedError
 from ngcfem.fem.assembly import FluctuationSpace
 from ngcfem.fem.nodal_average import NodalAverage
+from ngcfem.fem.nodal_field import NodalFieldCoupling
 from ngcfem.fem.nodal_tangent import NodalTangent
+from ngcfem.fem.regularization import NonlocalField
 from ngcfem.fem.tensors import determinants, trace, transposed_inverses
 from ngcfem.quantities import FloatArray, IntArray, Kinematics
 
@@ -59,17 +62,15 @@ class NodalPressure:
     kinematics : {"finite", "small"}
         Kinematics of the laws.
 
-    Raises
-    ------
-    RefusedError
-        If a phase has an internal length and a law that sees the averaged volume.
-
     Attributes
     ----------
     average : NodalAverage
         Averages at the vertices of each body.
     tangent : NodalTangent
         Part of the tangent that the assembled matrix does not hold.
+    pressure_by_field, variable_by_average : ndarray, shape (points,)
+        ds/dchi in GPa and dkappa/dtheta of the last evaluation, with a nonlocal field chi that
+        kappa feeds; zero elsewhere.
 
     Notes
     -----
@@ -117,12 +118,6 @@ class NodalPressure:
         materials: Mapping[str, Material],
         kinematics: Kinematics,
     ) -> None:
-        for name, material in materials.items():
-            if material.characteristic_length_nm > 0.0 and not material.has_decoupled_volume:
-                raise RefusedError(
-                    f"phase {name} of law {material.law} has an internal length, which the element "
-                    '"p2-nodal" cannot follow: take element "p2"'
-                )
         self._finite = kinematics == "finite"
         self.average = NodalAverage(space)
         names = space.volume.source.phase_names
@@ -138,6 +133,29 @@ class NodalPressure:
         nodal_bulk = self.average.sums(self._shared_bulk) / self.average.volumes_nm3
         self.tangent = NodalTangent(space, self.average, nodal_bulk, self._rows)
         space.nodal_tangent = self.tangent
+        self._space = space
+        self.pressure_by_field: FloatArray = np.zeros(0)
+        self.variable_by_average: FloatArray = np.zeros(0)
+
+    def coupling_with(self, field: NonlocalField) -> NodalFieldCoupling | None:
+        """Make what couples a nonlocal field and the averaged volume; collective.
+
+        Parameters
+        ----------
+        field : NonlocalField
+            The field.
+
+        Returns
+        -------
+        NodalFieldCoupling or None
+            None where no law with an averaged volume is in the domain of the field.
+        """
+        both = np.intersect1d(field.points, self._rows)
+        if not self._space.comm.allreduce(len(both), op=MPI.MAX):
+            return None
+        self.pressure_by_field = np.zeros(self._space.number_of_points)
+        self.variable_by_average = np.zeros(self._space.number_of_points)
+        return NodalFieldCoupling(self._space, self.average, self.tangent, field, self._rows)
 
     def averaged_volume(self, deformation_gradient: FloatArray) -> AveragedVolume:
         """Average the volume change of a configuration; collective.
@@ -171,7 +189,13 @@ class NodalPressure:
                 seen[rows] += self._factor * difference[:, None] * _IDENTITY
         return AveragedVolume(direction, logarithm, ratio, seen)
 
-    def share(self, volume: AveragedVolume, stress: FloatArray, moduli: FloatArray) -> None:
+    def share(
+        self,
+        volume: AveragedVolume,
+        stress: FloatArray,
+        moduli: FloatArray,
+        coupling: FloatArray,
+    ) -> None:
         """Turn the answers of the laws into those of the element; collective.
 
         Parameters
@@ -183,6 +207,9 @@ class NodalPressure:
         moduli : ndarray, shape (points, 81)
             Tangent of the laws; becomes the part of the tangent that stays within the point. The
             rest goes to `tangent`.
+        coupling : ndarray, shape (points, 20) or (0, 20)
+            Columns of `ngcfem.constitutive.batch.NonlocalCoupling`, of the laws at their F; becomes
+            the part that stays within the point.
 
         Notes
         -----
@@ -191,6 +218,10 @@ class NodalPressure:
             k = c/3 t : g,   g = c/3 (P_bar + A_bar^T t),   h = c/3 (P_bar + A_bar t),
             b = r g - k f,   a = r h - k f,
             A = r^2 A_bar - (a + k f) f - f b + (S s - s) D,   D_iJkL = -f_iL f_kJ.
+
+        With a nonlocal field chi fed by kappa: ds/dchi = c/3 t : dP_bar/dchi, and what stays of the
+        other is dP/dchi = r dP_bar/dchi - ds/dchi f; likewise dkappa/dtheta = c/3 t : dkappa/dF_bar
+        and dkappa/dF = r dkappa/dF_bar - dkappa/dtheta f.
 
         Where the law keeps its F: r = 1, a = 0, k = 0, s = (1 - g) K ln J, b = (1 - g) K f.
         """
@@ -229,7 +260,24 @@ class NodalPressure:
             stress[part] *= ratio
             self._add_shift(shift[part], direction, stress, local, part)
             moduli[part] = local.reshape(-1, 81)
+            if len(self.pressure_by_field):
+                self._share_coupling(coupling, part, towards, ratio, direction)
         self.tangent.linearize(volume.direction, by_average, pressure_direction, stiffness)
+
+    def _share_coupling(
+        self,
+        coupling: FloatArray,
+        part: IntArray,
+        towards: FloatArray,
+        ratio: FloatArray,
+        direction: FloatArray,
+    ) -> None:
+        """Split dP/dchi and dkappa/dF into what stays within the points and what does not."""
+        for first, target in ((2, self.pressure_by_field), (11, self.variable_by_average)):
+            own = coupling[part, first : first + 9]
+            along = self._factor * (towards * own).sum(axis=1)
+            target[part] = along
+            coupling[part, first : first + 9] = ratio * own - along[:, None] * direction
 
     def _contractions(
         self, moduli: FloatArray, stress: FloatArray, seen: FloatArray | None

@@ -191,17 +191,55 @@ class NodalTangent:
         y : petsc4py.PETSc.Vec
             Forces, added to.
         """
-        self._volume_rate.mult(x, self._node_input)
-        rate = self._node_input.array
-        rate /= self._average.volumes_nm3
-        pressure = self._bulk * rate
+        self.average_volume_change(x, self._node_input)
+        pressure = self._bulk * self._node_input.array_r
         if self.averages_in_laws:
             self._pressure_rate.mult(x, self._node_output)
             self._pressure_stiffness.multAdd(self._node_input, self._node_output, self._node_output)
             pressure += self._node_output.array_r / self._average.volumes_nm3
             self._stress_matrix.multTransposeAdd(self._node_input, y, y)
         self._node_input.array[:] = pressure
-        self._volume_rate.multTransposeAdd(self._node_input, y, y)
+        self.add_forces_of_pressure(self._node_input, y)
+
+    def average_volume_change(self, x: PETSc.Vec, nodal: PETSc.Vec) -> None:
+        """Average the volume change of a displacement at the nodes; collective.
+
+        Parameters
+        ----------
+        x : petsc4py.PETSc.Vec
+            Displacement.
+        nodal : petsc4py.PETSc.Vec
+            Receives M^-1 G x.
+        """
+        self._volume_rate.mult(x, nodal)
+        nodal.array[:] /= self._average.volumes_nm3
+
+    def add_forces_of_pressure(self, pressure: PETSc.Vec, y: PETSc.Vec) -> None:
+        """Add the forces of a nodal pressure; collective.
+
+        Parameters
+        ----------
+        pressure : petsc4py.PETSc.Vec
+            At the nodes.
+        y : petsc4py.PETSc.Vec
+            Forces G^T p, added to.
+        """
+        self._volume_rate.multTransposeAdd(pressure, y, y)
+
+    def averaged_border(self, component: int) -> FloatArray:
+        """Averaged volume change per macroscopic component.
+
+        Parameters
+        ----------
+        component : int
+            3 i + J.
+
+        Returns
+        -------
+        ndarray, shape (owned nodes,)
+            At the nodes.
+        """
+        return self._volume_border[:, component] / self._average.volumes_nm3
 
     @property
     def _stress_matrix(self) -> PETSc.Mat:
@@ -226,7 +264,7 @@ class NodalTangent:
             averaged, pressure = self._response(int(component), transposed)
             forces.array[:] = border[:, column]
             self._node_input.array[:] = pressure
-            self._volume_rate.multTransposeAdd(self._node_input, forces, forces)
+            self.add_forces_of_pressure(self._node_input, forces)
             if self.averages_in_laws:
                 self._node_input.array[:] = averaged
                 matrix = self._pressure_rate if transposed else self._stress_matrix
@@ -237,7 +275,7 @@ class NodalTangent:
     def _response(self, component: int, transposed: bool) -> tuple[FloatArray, FloatArray]:
         """Averaged volume change and pressure at the nodes, per macroscopic component."""
         volumes = self._average.volumes_nm3
-        averaged = self._volume_border[:, component] / volumes
+        averaged = self.averaged_border(component)
         pressure = self._bulk * averaged
         if self.averages_in_laws:
             own = self._stress_border if transposed else self._pressure_border

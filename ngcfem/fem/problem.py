@@ -20,6 +20,7 @@ from ngcfem.fem.linear_solver import BorderedSolver, FieldBlock
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
 from ngcfem.fem.newton import EquilibriumState, NewtonOutcome, NewtonSolver
+from ngcfem.fem.nodal_field import NodalFieldCoupling
 from ngcfem.fem.nodal_pressure import NodalPressure
 from ngcfem.fem.periodic import RepresentativeVolume
 from ngcfem.fem.plastic_field import PlasticField, gather_plastic_field
@@ -126,6 +127,9 @@ class PeriodicProblem:
         if self.options.element == "p2-nodal":
             self._nodal_pressure = NodalPressure(self._space, materials, kinematics)
         self._nonlocal = self._make_field(materials)
+        self._nodal_field: NodalFieldCoupling | None = None
+        if self._nodal_pressure is not None and self._nonlocal is not None:
+            self._nodal_field = self._nodal_pressure.coupling_with(self._nonlocal)
         self._coupling = np.zeros(
             (self._space.number_of_points if self._nonlocal else 0, COUPLING_COLUMNS)
         )
@@ -444,7 +448,7 @@ class PeriodicProblem:
         self._spent["constitutive"] += time.process_time() - started
         started = time.process_time()
         if self._nodal_pressure is not None and averaged is not None and not failure:
-            self._nodal_pressure.share(averaged, stress, space.moduli)
+            self._nodal_pressure.share(averaged, stress, space.moduli, self._coupling)
         if failure:
             forces = np.zeros((space.owned_nodes, space.dimension))
             force_residual, scale, mean = np.inf, 1.0, np.zeros((3, 3))
@@ -498,11 +502,25 @@ class PeriodicProblem:
             coupling = self._coupling[self._nonlocal.points]
             self._nonlocal.row_scale = row_scale
             self._nonlocal.assemble(coupling)
-            block = FieldBlock(self._nonlocal, *self._nonlocal.border(coupling, components))
+            columns_of_field, rows_of_field = self._nonlocal.border(coupling, components)
+            nodal = self._nodal_field_coupling(columns_of_field, rows_of_field, components)
+            block = FieldBlock(self._nonlocal, columns_of_field, rows_of_field, nodal)
         middle = time.process_time()
         self._linear.update(columns, rows, macroscopic, block)
         self._spent["assembly"] += middle - started
         self._spent["preconditioner"] += time.process_time() - middle
+
+    def _nodal_field_coupling(
+        self, columns: FloatArray, rows: FloatArray, components: IntArray
+    ) -> NodalFieldCoupling | None:
+        """Linearize what couples field and averaged volume; adds to the border of the field."""
+        if self._nodal_field is None or self._nodal_pressure is None:
+            return None
+        self._nodal_field.assemble(
+            self._nodal_pressure.pressure_by_field, self._nodal_pressure.variable_by_average
+        )
+        self._nodal_field.add_border(columns, rows, components)
+        return self._nodal_field
 
     def _accept(self, state: EquilibriumState) -> None:
         """Commit a converged configuration."""

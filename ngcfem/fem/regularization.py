@@ -93,6 +93,10 @@ class NonlocalField:
         Unknowns of all ranks.
     points : ndarray of int, shape (active points,)
         Integration points in the field's domain.
+    cells : ndarray of int, shape (active cells,)
+        Owned cells in the field's domain.
+    cell_unknowns : ndarray of int, shape (active cells, d + 1)
+        Number, over all ranks, of the unknown at each vertex of these cells.
 
     Notes
     -----
@@ -127,23 +131,23 @@ class NonlocalField:
         self._local = (index_map.size_local + index_map.num_ghosts) * self._count
         self._work = dolfinx.la.vector(index_map, self._count)
 
-        self._cells = np.flatnonzero(groups[volume.phase] >= 0)
-        group = groups[volume.phase[self._cells]]
+        self.cells: IntArray = np.flatnonzero(groups[volume.phase] >= 0)
+        group = groups[volume.phase[self.cells]]
         self._dofs = (
-            vertices.dofmap.list[self._cells].astype(np.int64) * self._count + group[:, None]
+            vertices.dofmap.list[self.cells].astype(np.int64) * self._count + group[:, None]
         )
         element = space.element
         per_cell = element.number_of_points
-        self.points: IntArray = (self._cells[:, None] * per_cell + np.arange(per_cell)).ravel()
-        self._weights = element.weights[self._cells]
-        self._square_length = lengths_nm[volume.phase[self._cells]] ** 2
+        self.points: IntArray = (self.cells[:, None] * per_cell + np.arange(per_cell)).ravel()
+        self._weights = element.weights[self.cells]
+        self._square_length = lengths_nm[volume.phase[self.cells]] ** 2
         linear = basix.create_element(basix.ElementFamily.P, basix.CellType[simplex.name], 1)
         points = element.reference_points
         self._shape = linear.tabulate(0, points)[0, :, :, 0]
-        inverse = element.inverse_jacobian[self._cells]
+        inverse = element.inverse_jacobian[self.cells]
         # (m, q, a, d): gradients of the linear shape functions
         self._gradients = np.matmul(reference_gradients(linear, points)[None], inverse)
-        self._displacement_gradients = element.shape_gradients(self._cells)
+        self._displacement_gradients = element.shape_gradients(self.cells)
 
         used = self._summed(np.ones(self._dofs.shape))
         self._unused = np.flatnonzero(used == 0.0)
@@ -167,13 +171,14 @@ class NonlocalField:
         vertex = np.asarray(index_map.local_to_global(local), dtype=np.int64)
         number = (vertex[:, None] * self._count + np.arange(self._count)).ravel()
         field = number[self._dofs]
+        self.cell_unknowns: IntArray = field
         nodes = space.space.dofmap.index_map
         local = np.arange(nodes.size_local + nodes.num_ghosts, dtype=np.int32)
         node = np.asarray(nodes.local_to_global(local), dtype=np.int64)
-        held = space.held[space.dofs[self._cells]].reshape(len(self._cells), -1)
-        displacement = node[space.dofs[self._cells]][:, :, None] * d + np.arange(d)
+        held = space.held[space.dofs[self.cells]].reshape(len(self.cells), -1)
+        displacement = node[space.dofs[self.cells]][:, :, None] * d + np.arange(d)
         # Negative numbers are left out: held components take no part in the coupling.
-        displacement = np.where(held, -1, displacement.reshape(len(self._cells), -1))
+        displacement = np.where(held, -1, displacement.reshape(len(self.cells), -1))
         rows = (space.owned_nodes * d, space.global_nodes * d)
         columns = (self.owned, self.global_size)
         fixed = number[self._unused]
@@ -231,7 +236,7 @@ class NonlocalField:
         self._work.array[: self.owned] = owned
         self._work.scatter_forward()
         values = np.zeros((self._space.volume.number_of_owned_cells, self._dofs.shape[1]))
-        values[self._cells] = self._work.array[self._dofs]
+        values[self.cells] = self._work.array[self._dofs]
         return values
 
     def from_vertices(self, cell_values: FloatArray) -> FloatArray:
@@ -248,7 +253,7 @@ class NonlocalField:
             Field.
         """
         count = self._summed(np.ones(self._dofs.shape))
-        return self._summed(cell_values[self._cells]) / np.maximum(count, 1.0)
+        return self._summed(cell_values[self.cells]) / np.maximum(count, 1.0)
 
     def at_points(self, owned: FloatArray) -> FloatArray:
         """Values of the field at all integration points; collective.
@@ -284,7 +289,7 @@ class NonlocalField:
         magnitude : float
             Norm of the summed magnitudes in nm^3, floored.
         """
-        values = self.at_vertices(owned)[self._cells]
+        values = self.at_vertices(owned)[self.cells]
         difference = self._weights * (values @ self._shape.T - source.reshape(self._weights.shape))
         flux = np.einsum("mab,mb->ma", self._stiffness, values)
         mass = difference @ self._shape

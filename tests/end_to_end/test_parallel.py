@@ -118,8 +118,8 @@ RUNS = {
     "n": ("nonlocal", "periodic", "finite", "tight", "p2"),
     "a": ("j2", "periodic", "finite", "default", "p2"),
     "b": ("drucker-prager", "uniform-displacement", "finite", "default", "p2"),
-    "e": ("drucker-prager", "uniform-displacement", "small", "tight", "p2-nodal"),
-    "f": ("drucker-prager", "periodic", "finite", "tight", "p2-nodal"),
+    "m": ("nonlocal", "periodic", "finite", "tight", "p2-nodal"),
+    "e": ("drucker-prager", "uniform-displacement", "finite", "tight", "p2-nodal"),
     "c": ("drucker-prager", "periodic", "finite", "tight", "p2"),
     "d": ("j2", "uniform-displacement", "small", "tight", "p2"),
 }
