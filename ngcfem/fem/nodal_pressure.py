@@ -17,8 +17,6 @@ from ngcfem.fem.regularization import NonlocalField
 from ngcfem.fem.tensors import determinants, trace, transposed_inverses
 from ngcfem.quantities import FloatArray, IntArray, Kinematics
 
-LOCAL_SHARE = 0.1
-"""Share of the bulk stiffness that stays with the integration point."""
 SMALLEST_VOLUME = 1e-12
 """Volume ratio below which a point counts as this small; it makes the step fail elsewhere."""
 CHUNK = 2048
@@ -61,6 +59,8 @@ class NodalPressure:
         Material of every phase.
     kinematics : {"finite", "small"}
         Kinematics of the laws.
+    local_share : float
+        Share g of the bulk stiffness that stays with the integration point, 0 < g <= 1.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class NodalPressure:
     The quadratic displacement with d + 1 points a cell has the right stresses, but its volume
     change, and with it the pressure, alternates from point to point once the flow is nearly
     incompressible. Here S is the average over the cells of a body around each vertex, interpolated
-    back (`NodalAverage`), and g = `LOCAL_SHARE` stays with the point: without it the element has
+    back (`NodalAverage`), and the share g stays with the point: without it the element has
     displacements that no average sees.
 
     1. Laws with a pressure K ln J that nothing else depends on (``elastic``, ``j2``) keep their F.
@@ -117,19 +117,20 @@ class NodalPressure:
         space: FluctuationSpace,
         materials: Mapping[str, Material],
         kinematics: Kinematics,
+        local_share: float,
     ) -> None:
         self._finite = kinematics == "finite"
         self.average = NodalAverage(space)
         names = space.volume.source.phase_names
         decoupled = np.array([materials[name].has_decoupled_volume for name in names])
         bulk = np.array([materials[name].isotropic_moduli_gpa[1] for name in names])
-        shared = np.where(decoupled, (1.0 - LOCAL_SHARE) * bulk, 0.0)
+        shared = np.where(decoupled, (1.0 - local_share) * bulk, 0.0)
         per_cell = space.element.number_of_points
         phase = np.repeat(space.volume.phase, per_cell)
         self._decoupled_rows: IntArray = np.flatnonzero(decoupled[phase])
         self._rows: IntArray = np.flatnonzero(~decoupled[phase])
         self._shared_bulk = shared[phase]
-        self._factor = (1.0 - math.sqrt(LOCAL_SHARE)) / 3.0
+        self._factor = (1.0 - math.sqrt(local_share)) / 3.0
         nodal_bulk = self.average.sums(self._shared_bulk) / self.average.volumes_nm3
         self.tangent = NodalTangent(space, self.average, nodal_bulk, self._rows)
         space.nodal_tangent = self.tangent

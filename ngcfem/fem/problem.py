@@ -125,7 +125,9 @@ class PeriodicProblem:
         )
         self._nodal_pressure: NodalPressure | None = None
         if self.options.element == "p2-nodal":
-            self._nodal_pressure = NodalPressure(self._space, materials, kinematics)
+            self._nodal_pressure = NodalPressure(
+                self._space, materials, kinematics, self.options.local_pressure_share
+            )
         self._nonlocal = self._make_field(materials)
         self._nodal_field: NodalFieldCoupling | None = None
         if self._nodal_pressure is not None and self._nonlocal is not None:

@@ -346,6 +346,18 @@ def test_nothing_is_averaged_across_the_boundary_of_a_laminate(build_problem, st
     )
 
 
+def test_with_nothing_averaged_it_is_plain_p2(sphere_mesh, composite, build_problem, stresses):
+    """A local share of 1: both forms of the element, with all their terms, fall back to P2."""
+    path = uniaxial_stress("z", -0.04, 1e-3, 2)
+    ends = {}
+    for element in ("p2", "p2-nodal"):
+        problem = build_problem(sphere_mesh, composite, element=element, local_pressure_share=1.0)
+        ends[element] = stresses(list(problem.march(path)))
+    np.testing.assert_allclose(
+        ends["p2-nodal"], ends["p2"], rtol=0.0, atol=1e-10 * np.abs(ends["p2"]).max()
+    )
+
+
 AXIAL = [[FREE, 0.0, 0.0], [FREE, FREE, 0.0], [FREE, FREE, 0.94]]
 UNLOADED = [[FREE, 0.0, 0.0], [FREE, FREE, 0.0], [FREE, FREE, 0.948]]
 SHEARED = [[FREE, 0.03, 0.0], [0.0, 0.97, 0.01], [FREE, FREE, FREE]]
