@@ -119,7 +119,6 @@ RUNS = {
     "a": ("j2", "periodic", "finite", "default", "p2"),
     "b": ("drucker-prager", "uniform-displacement", "finite", "default", "p2"),
     "m": ("nonlocal", "periodic", "finite", "tight", "p2-nodal"),
-    "e": ("drucker-prager", "uniform-displacement", "finite", "tight", "p2-nodal"),
     "c": ("drucker-prager", "periodic", "finite", "tight", "p2"),
     "d": ("j2", "uniform-displacement", "small", "tight", "p2"),
 }

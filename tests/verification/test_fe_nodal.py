@@ -218,7 +218,7 @@ def test_forces_are_the_gradient_of_the_energy(
     [
         (("j2", J2), 3, "finite"),
         (("drucker-prager", FRICTION), 3, "finite"),
-        (("drucker-prager", FRICTION), 2, "small"),
+        pytest.param(("drucker-prager", FRICTION), 2, "small", marks=pytest.mark.slow),
         pytest.param(("mohr-coulomb", MOHR_COULOMB), 2, "finite", marks=pytest.mark.slow),
         pytest.param(("crystal-plasticity", CRYSTAL), 2, "finite", marks=pytest.mark.slow),
         (("j2", J2), 2, "small"),
@@ -282,7 +282,7 @@ def test_tangent_is_the_derivative(
     [
         ("j2", J2, "finite", "periodic"),
         ("drucker-prager", FRICTION, "finite", "uniform-displacement"),
-        ("drucker-prager", FRICTION, "small", "periodic"),
+        pytest.param("drucker-prager", FRICTION, "small", "periodic", marks=pytest.mark.slow),
     ],
 )
 def test_patch(law, parameters, kinematics, boundary, cube_mesh, build_problem, build_path):
