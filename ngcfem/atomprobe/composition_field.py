@@ -11,6 +11,8 @@ from ngcfem.atomprobe.ranged_ions import RangedIons
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 _INSIDE_SHARE = 0.5
+_BLOCK = 1 << 16
+_IONS_AT_A_TIME = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class VoxelGrid:
         ndarray, shape (n, 3)
             What `scipy.ndimage.map_coordinates` takes, transposed.
         """
-        return (position_nm - np.asarray(self.origin_nm)) / self.voxel_nm - 0.5
+        origin = np.asarray(self.origin_nm, dtype=np.float64)
+        return (np.asarray(position_nm, dtype=np.float64) - origin) / self.voxel_nm - 0.5
 
     def voxel_of(self, position_nm: npt.NDArray[np.floating]) -> IntArray:
         """Find the voxel of each position.
@@ -90,11 +93,16 @@ class VoxelGrid:
         ndarray, shape (n,)
             Flat place in an array of `shape`.
         """
-        flat = np.zeros(len(position_nm), dtype=np.int64)
-        for axis, size in enumerate(self.shape):
-            along = (position_nm[:, axis] - self.origin_nm[axis]) / self.voxel_nm
-            flat *= size
-            flat += np.clip(along.astype(np.int64), 0, size - 1)
+        flat = np.empty(len(position_nm), dtype=np.int64)
+        # Blocks that stay in the cache, so that temporaries cost neither time nor memory.
+        for first in range(0, len(flat), _BLOCK):
+            part = flat[first : first + _BLOCK]
+            part[...] = 0
+            for axis, size in enumerate(self.shape):
+                along = position_nm[first : first + _BLOCK, axis] - self.origin_nm[axis]
+                along /= self.voxel_nm
+                part *= size
+                part += np.clip(along, 0, size - 1).astype(np.int64)
         return flat
 
     def centres_nm(self, flat: npt.NDArray[np.integer]) -> FloatArray:
@@ -111,7 +119,7 @@ class VoxelGrid:
             Centres in nm.
         """
         places = np.stack(np.unravel_index(flat, self.shape), axis=-1)
-        return np.asarray(self.origin_nm) + (places + 0.5) * self.voxel_nm
+        return np.asarray(self.origin_nm, dtype=np.float64) + (places + 0.5) * self.voxel_nm
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,9 +153,14 @@ class CompositionField:
 
     @property
     def inside(self) -> BoolArray:
-        """Voxels of the specimen, shape (nx, ny, nz): at least half the usual number of atoms."""
+        """Voxels of the specimen, shape (nx, ny, nz): at least half the usual number of atoms.
+
+        The usual number is the median over the voxels that hold an atom, after delocalization; over
+        all voxels that the Gaussian reaches, those around the specimen would lower it.
+        """
         total = self.total
-        return total >= _INSIDE_SHARE * _usual(total)
+        held = total[self.counts.sum(axis=0) > 0.0]
+        return total >= _INSIDE_SHARE * (float(np.median(held)) if len(held) else np.inf)
 
     @property
     def volume_nm3(self) -> float:
@@ -191,7 +204,7 @@ class CompositionField:
             return total
         # The square of a Gaussian of width s is one of width s / sqrt(2), up to its height.
         steps = self.kernel_sigma_nm / self.grid.voxel_nm
-        line = _gaussian_line(steps)
+        line = gaussian_weights(steps)
         squared = self.counts.sum(axis=0).astype(np.float64)
         for axis in range(3):
             squared = ndimage.correlate1d(squared, line**2, axis=axis, mode="constant")
@@ -248,17 +261,7 @@ def composition_field(
     doi 10.1007/s100050010051 (delocalization).
     """
     grid = VoxelGrid.around(ions.position_nm, voxel_nm) if grid is None else grid
-    n_voxels = int(np.prod(grid.shape))
-    per_range = ions.table.atoms()
-    flat = grid.voxel_of(ions.position_nm)
-    counts = np.zeros((len(ions.elements), n_voxels), dtype=np.float32)
-    for label in range(len(per_range)):
-        if not per_range[label].any():
-            continue
-        number = np.bincount(flat[ions.label == label], minlength=n_voxels)
-        for element in np.flatnonzero(per_range[label]):
-            counts[element] += per_range[label, element] * number
-    counts = counts.reshape(len(counts), *grid.shape)
+    counts = count_atoms(ions, grid)
     return CompositionField(
         grid,
         ions.elements,
@@ -268,24 +271,71 @@ def composition_field(
     )
 
 
+def count_atoms(ions: RangedIons, grid: VoxelGrid) -> npt.NDArray[np.float32]:
+    """Count the atoms of each element in each voxel.
+
+    Parameters
+    ----------
+    ions : RangedIons
+        The ions; a molecular ion counts with each of its atoms at its position.
+    grid : VoxelGrid
+        The voxels.
+
+    Returns
+    -------
+    ndarray, shape (e, nx, ny, nz)
+        Atoms, the elements in the order of `ions.elements`.
+
+    Notes
+    -----
+    Ranges of the same atoms are counted together, and ions a stretch at a time, so that hundreds of
+    ranges cost no more than their kinds of ions, and the temporaries no more than a field.
+    """
+    n_voxels = int(np.prod(grid.shape))
+    counts = np.zeros((len(ions.elements), n_voxels), dtype=np.float32)
+    if not len(ions) or not len(ions.elements):
+        return counts.reshape(len(counts), *grid.shape)
+    kinds, kind_of_range = np.unique(ions.table.atoms(), axis=0, return_inverse=True)
+    kind_of_range = kind_of_range.reshape(-1)
+    stretch = max(_IONS_AT_A_TIME, n_voxels)
+    for first in range(0, len(ions), stretch):
+        flat = grid.voxel_of(ions.position_nm[first : first + stretch])
+        kind = kind_of_range[ions.label[first : first + stretch]]
+        for number, atoms in enumerate(kinds):
+            if not atoms.any():
+                continue
+            found = np.bincount(flat[kind == number], minlength=n_voxels)
+            for element in np.flatnonzero(atoms):
+                counts[element] += (atoms[element] * found).astype(np.float32)
+    return counts.reshape(len(counts), *grid.shape)
+
+
 def _delocalized(counts: npt.NDArray[np.float32], steps: float) -> npt.NDArray[np.float32]:
     if steps == 0.0:
         return counts
-    line = _gaussian_line(steps)
-    smooth = counts
-    for axis in range(1, 4):
-        smooth = ndimage.correlate1d(smooth, line, axis=axis, mode="constant")
+    line = gaussian_weights(steps)
+    smooth = np.empty_like(counts)
+    for element, counted in enumerate(counts):
+        part = counted
+        for axis in range(3):
+            part = ndimage.correlate1d(part, line, axis=axis, mode="constant")
+        smooth[element] = part
     return smooth
 
 
-def _gaussian_line(steps: float) -> FloatArray:
-    """Weights of a Gaussian of so many voxels along one axis, of sum 1."""
+def gaussian_weights(steps: float) -> FloatArray:
+    """Weights of a Gaussian along one axis of a grid.
+
+    Parameters
+    ----------
+    steps : float
+        Standard deviation in voxels, above 0.
+
+    Returns
+    -------
+    ndarray, shape (2 m + 1,)
+        Weights of sum 1, out to four standard deviations.
+    """
     reach = int(np.ceil(4.0 * steps))
     line = np.exp(-0.5 * (np.arange(-reach, reach + 1) / steps) ** 2)
     return line / line.sum()
-
-
-def _usual(total: npt.NDArray[np.float32]) -> float:
-    """Median number of atoms of the voxels that are not empty."""
-    filled = total[total > 1e-3 * float(total.max(initial=0.0))]
-    return float(np.median(filled)) if len(filled) else 0.0

@@ -116,18 +116,24 @@ def read_ranged_ions(
     InputError
         If the data set holds values that make no sense.
     """
-    positions: list[Float32Array] = []
-    labels: list[npt.NDArray[np.integer]] = []
-    number = n_unranged = 0
+    # Memory for all ions is reserved at once where their number is known: what stays unused is
+    # never touched, and parts that are joined at the end would need twice as much.
+    room = ions.n_ions or 0
+    position = np.empty((room, 3), dtype=np.float32)
+    labels = np.empty(room, dtype=table.label(np.empty(0)).dtype)
+    number = n_ranged = 0
     for chunk in ions.chunks(n_chunk=n_chunk):
         label = table.label(chunk.mass_to_charge_da)
         ranged = label != UNRANGED
-        positions.append(np.ascontiguousarray(chunk.position_nm[ranged], dtype=np.float32))
-        labels.append(label[ranged])
+        end = n_ranged + int(np.count_nonzero(ranged))
+        if end > len(labels):
+            room = max(end, 2 * len(labels))
+            position = np.resize(position, (room, 3))
+            labels = np.resize(labels, room)
+        np.compress(ranged, chunk.position_nm, axis=0, out=position[n_ranged:end])
+        np.compress(ranged, label, out=labels[n_ranged:end])
         number += len(chunk)
-        n_unranged += len(chunk) - len(labels[-1])
+        n_ranged = end
         if watch is not None:
             watch(number, ions.n_ions or 0)
-    if not positions:
-        return RangedIons(table, np.empty((0, 3), np.float32), np.empty(0, np.int16), n_unranged)
-    return RangedIons(table, np.concatenate(positions), np.concatenate(labels), n_unranged)
+    return RangedIons(table, position[:n_ranged], labels[:n_ranged], number - n_ranged)

@@ -41,6 +41,8 @@ from ngcfem.case.sections import (
     VoxelsSection,
 )
 from ngcfem.case.voxel_checks import check_voxels
+from ngcfem.constitutive.free_volume_parameters import ACTIVATED_FLOW
+from ngcfem.constitutive.nonlocal_parameters import CHARACTERISTIC_LENGTH, DIFFUSION_COEFFICIENT
 from ngcfem.constitutive.parameters import mesh_dependent
 from ngcfem.errors import Finding, InputError
 from ngcfem.experiment.pillar_file import read_pillar_data
@@ -382,15 +384,19 @@ def _check_softening(parts: CaseParts) -> Iterator[Finding]:
         return
     for index, material in enumerate(parts.materials):
         if material is not None and mesh_dependent(material.law, material.parameters):
+            length, otherwise = CHARACTERISTIC_LENGTH, ", or set softening_gpa = 0.0"
+            if material.law in ACTIVATED_FLOW:
+                length, otherwise = DIFFUSION_COEFFICIENT, ""
+            elif material.law == "mohr-coulomb":
+                otherwise = ", or set cohesion_softening_gpa = 0.0"
             yield Finding(
                 parts.file,
                 f"phase[{index}].parameters",
                 f'softening of phase "{material.name}" without an internal length, so that the '
                 "result depends on the mesh",
-                "softening with characteristic_length_nm, or with [solver] mesh_dependent = true",
-                "give the phase characteristic_length_nm, or add mesh_dependent = true under "
-                "[solver] (the report will say so), or set "
-                f"{'cohesion_' if material.law == 'mohr-coulomb' else ''}softening_gpa = 0.0",
+                f"softening with {length}, or with [solver] mesh_dependent = true",
+                f"give the phase {length}, or add mesh_dependent = true under "
+                f"[solver] (the report will say so){otherwise}",
             )
 
 

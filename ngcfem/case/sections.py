@@ -433,8 +433,8 @@ class SolverSection(Section):
     )
     nonlocal_field: Literal["shared", "per-phase"] = Field(
         default="shared",
-        description="Whether the field that spreads softening over characteristic_length_nm "
-        "crosses phase boundaries, or each phase has its own.",
+        description="Whether the field that spreads softening over characteristic_length_nm, or "
+        "that diffuses, crosses phase boundaries, or each phase has its own.",
     )
     nonlocal_solution: Literal["monolithic-then-staggered", "monolithic", "staggered"] = Field(
         default="monolithic-then-staggered",

@@ -523,6 +523,79 @@ def _apt(
     _print(text)
 
 
+@app.command("apt-synthetic")
+def _apt_synthetic(
+    case: CasePath,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Directory to write to; made if missing.")
+    ],
+    size: Annotated[
+        str,
+        typer.Option(
+            "--size", help="Edges of the box in nm: 30 or 30,30,60 (default: those of the cell)."
+        ),
+    ] = "",
+    efficiency: Annotated[
+        float | None, typer.Option("--efficiency", help="Detection efficiency (default: 0.52).")
+    ] = None,
+    parameters: Annotated[
+        Path | None,
+        typer.Option("--parameters", help="Blur, masses, background, ... (TOML)."),
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", "-f", help="Of pos, epos and apt, with commas.")
+    ] = "apt",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the atoms.")] = 0,
+    crystalline: Annotated[
+        bool, typer.Option("--lattice", help="Atoms of the crystals on a bcc lattice.")
+    ] = False,
+    deformation: Annotated[
+        str,
+        typer.Option(
+            "--deformation", help="Deformation gradient: three stretches, or nine numbers by rows."
+        ),
+    ] = "",
+    realization: Realization = None,
+) -> None:
+    """Evaporate the cell of a case into an atom probe data set of known truth.
+
+    Fills a box of the endless material with atoms, detects a share of them with errors of place and
+    mass, and writes data, ranges, and beside them what the specimen really is: truth.json, and
+    truth_statistics.json under the keys of the statistics file.
+
+    Example: ngcfem apt-synthetic cases/demo.toml --size 30 --out specimen
+    """
+    from ngcfem.case.realizations import chosen_realization
+    from ngcfem.case.schema import load_case
+    from ngcfem.cli.progress import count_progress
+    from ngcfem.workflow.apt_synthetic import SpecimenRequest, apt_synthetic_stage
+
+    request = SpecimenRequest(
+        size_nm=_numbers("--size", size),
+        efficiency=efficiency,
+        parameters=parameters,
+        formats=tuple(formats.split(",")),
+        seed=seed,
+        crystalline=crystalline,
+        deformation=_numbers("--deformation", deformation),
+    )
+    loaded = chosen_realization(load_case(case), realization)
+    with count_progress("percent") as watch:
+        text = apt_synthetic_stage(loaded, out, request, watch)
+    _print(text)
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    """Numbers that stand in one option with commas."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError as error:
+        from ngcfem.errors import Finding, InputError
+
+        allowed, remedy = "numbers with commas between them", "correct the option"
+        raise InputError([Finding("command line", option, text, allowed, remedy)]) from error
+
+
 @app.command("doctor")
 def _doctor() -> None:
     """Examine this machine.

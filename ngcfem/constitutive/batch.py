@@ -290,10 +290,11 @@ class BatchedLaw:
         Returns
         -------
         ndarray, shape (2,)
-            Over-nonlocal weight and micromorphic modulus in GPa.
+            Over-nonlocal weight and micromorphic modulus in GPa; 0 where the law has none.
         """
         resolved = resolve_parameters(self.law_name, parameters)
-        return np.array([resolved[OVERNONLOCAL_WEIGHT], resolved.get(MICROMORPHIC_MODULUS, 0.0)])
+        names = (OVERNONLOCAL_WEIGHT, MICROMORPHIC_MODULUS)
+        return np.array([resolved.get(name, 0.0) for name in names])
 
     @property
     def needs_orientation(self) -> bool:

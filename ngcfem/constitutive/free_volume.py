@@ -11,7 +11,14 @@ from ngcfem.constitutive.elasticity import (
     shear_modulus,
     split,
 )
-from ngcfem.constitutive.law import Law, Principal, PrincipalUpdate, Scalar, Step
+from ngcfem.constitutive.law import (
+    LOCAL_ITERATION_FAILED,
+    Law,
+    Principal,
+    PrincipalUpdate,
+    Scalar,
+    Step,
+)
 from ngcfem.constitutive.local_solve import solve_decreasing
 from ngcfem.constitutive.plasticity import EQUIVALENT_PLASTIC_STRAIN
 from ngcfem.constitutive.xla import jax, jnp
@@ -25,6 +32,8 @@ _TOLERANCE = 1e-10
 # Beyond a free volume of alpha v* an atom the picture of rare jumps means nothing.
 _SMALLEST_INVERSE = 1.0
 _SMALL_ARGUMENT = 1e-2
+# A field that falls below this share of its initial value has gone astray: the step is cut.
+_LEAST_SHARE = 1e-3
 
 
 class FreeVolumeParameters(NamedTuple):
@@ -160,11 +169,15 @@ class Activation(NamedTuple):
 
 
 class _Trial(NamedTuple):
-    """What the local equation depends on besides its unknown."""
+    """What the local equation depends on besides its unknown.
+
+    ``given`` is the structural variable where it is a field; None where its balance is local.
+    """
 
     stress: Scalar
     volumetric: Scalar
     start: Scalar
+    given: Scalar | None
     shear: Scalar
     bulk: Scalar
     stiffening: Scalar
@@ -196,6 +209,12 @@ class ActivatedFlow(Law):
     3. The balance gives xi = xi_n + production: solve z (xi_n + production) - 1 = 0 between the t
        of a free volume far below xi_n and the t of xi = 1, above which the local iteration counts
        as failed and the step is cut.
+
+    With diffusion dxi/dt = D lap xi + (what a law says), and the change chi = xi - xi_0 is a field.
+    The finite element solver solves chi - D dt lap chi = chi_n + production (backward Euler). Step
+    3 is z xi = 1 at the given xi; the state keeps chi, and the law tells the field's source
+    chi_n + production. Dilatation follows the whole change of xi: free volume that arrives brings
+    its volume along. Because chi is the change, phases of different xi_0 begin in equilibrium.
 
     The free volume is not bounded by its initial value: at rest it relaxes, at a rate that is
     minute for a well-relaxed glass. The law has no elastic range and no rate-independent limit.
@@ -266,7 +285,8 @@ class ActivatedFlow(Law):
         parameters : NamedTuple
             Constants.
         step : Step
-            Time increment and viscosity.
+            Time increment, viscosity, and the change of the structural variable where it is a
+            field.
 
         Returns
         -------
@@ -277,10 +297,12 @@ class ActivatedFlow(Law):
         shear, bulk = shear_modulus(parameters), bulk_modulus(parameters)
         volumetric, deviator = split(trial_strain)
         trial_mises = mises_stress(deviator, shear)
+        given, sound = _given_value(parameters, step)
         trial = _Trial(
             stress=trial_mises / (math.sqrt(3.0) * parameters.reference_stress_gpa),
             volumetric=volumetric,
             start=parameters.initial_value + change,
+            given=given,
             shear=shear,
             bulk=bulk,
             stiffening=1.0 + step.viscosity_gpa_s / (3.0 * shear * step.time_increment_s),
@@ -290,11 +312,14 @@ class ActivatedFlow(Law):
         )
         zero = jnp.zeros_like(trial_mises)
         free = _logarithmic_mobility(trial)
-        least = self.smallest_value(trial.start, trial.attempts, parameters)
+        least = given
+        if least is None:
+            least = self.smallest_value(trial.start, trial.attempts, parameters)
+        highest = free if given is None else free - 1.0 / given
         solution = solve_decreasing(
             self._balance,
             lower=free - 1.0 / least,
-            upper=free + trial.stress + 1.0,
+            upper=highest + trial.stress + 1.0,
             guess=_first_guess(trial, free),
             arguments=trial,
             active=zero == 0.0,
@@ -304,17 +329,31 @@ class ActivatedFlow(Law):
         share = flowing / trial.stiffening
         kept = resting + flowing * (1.0 - 1.0 / trial.stiffening)
         produced = self.production(_activation(solution.root, trial), parameters)
-        elastic_volume = volumetric - parameters.dilatation_per_free_volume * produced
+        added = produced if given is None else given - trial.start
+        elastic_volume = volumetric - parameters.dilatation_per_free_volume * added
         return PrincipalUpdate(
             kirchhoff_stress=combine(bulk * elastic_volume, 2.0 * shear * kept, deviator),
             elastic_strain=combine(elastic_volume / 3.0, kept, deviator),
-            internal_variables=(kappa + share * trial_mises / (3.0 * shear), change + produced),
-            status=solution.status,
+            internal_variables=(kappa + share * trial_mises / (3.0 * shear), change + added),
+            status=jnp.where(sound, solution.status, LOCAL_ITERATION_FAILED),
+            field_source=None if given is None else change + produced,
         )
 
     def _balance(self, unknown: Scalar, trial: _Trial) -> Scalar:
         step = _activation(unknown, trial)
+        if trial.given is not None:
+            return step.inverse * trial.given - 1.0
         return step.inverse * (trial.start + self.production(step, trial.parameters)) - 1.0
+
+
+def _given_value(parameters: Any, step: Step) -> tuple[Scalar | None, Scalar | bool]:
+    """Structural variable where it is a field, and whether the flow rule has a meaning there."""
+    if step.nonlocality is None:
+        return None, True
+    value = parameters.initial_value + step.nonlocality.field
+    least = _LEAST_SHARE * parameters.initial_value
+    sound = (value > least) & (value * _SMALLEST_INVERSE < 1.0)
+    return jnp.where(sound, value, parameters.initial_value), sound
 
 
 def _activation(unknown: Scalar, trial: _Trial) -> Activation:
@@ -347,7 +386,7 @@ def _inverse(unknown: Scalar, trial: _Trial) -> Scalar:
 
 def _first_guess(trial: _Trial, free: Scalar) -> Scalar:
     """Unknown for the xi of the start, to one fixed-point iteration."""
-    unstressed = free - 1.0 / trial.start
+    unstressed = free - 1.0 / (trial.start if trial.given is None else trial.given)
     stress = trial.stress * jax.nn.sigmoid(-unstressed)
     return unstressed + _logarithmic_sinh_ratio(stress)
 
@@ -377,6 +416,7 @@ class FreeVolume(ActivatedFlow):
 
     name = "free-volume"
     internal_variables = (EQUIVALENT_PLASTIC_STRAIN, FREE_VOLUME_CHANGE)
+    nonlocal_variable = FREE_VOLUME_CHANGE
 
     def unpack(self, parameter_vector: jax.Array) -> FreeVolumeParameters:
         """Name the entries of a parameter vector; see `Law.unpack`.
@@ -455,6 +495,7 @@ class EffectiveTemperature(ActivatedFlow):
 
     name = "effective-temperature"
     internal_variables = (EQUIVALENT_PLASTIC_STRAIN, EFFECTIVE_TEMPERATURE_CHANGE)
+    nonlocal_variable = EFFECTIVE_TEMPERATURE_CHANGE
 
     def unpack(self, parameter_vector: jax.Array) -> EffectiveTemperatureParameters:
         """Name the entries of a parameter vector; see `Law.unpack`.
@@ -530,6 +571,7 @@ class FreeVolumeRelaxation(ActivatedFlow):
 
     name = "free-volume-relaxation"
     internal_variables = (EQUIVALENT_PLASTIC_STRAIN, FREE_VOLUME_CHANGE)
+    nonlocal_variable = FREE_VOLUME_CHANGE
 
     def unpack(self, parameter_vector: jax.Array) -> FreeVolumeRelaxationParameters:
         """Name the entries of a parameter vector; see `Law.unpack`.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from ngcfem.constitutive.nonlocal_parameters import DIFFUSION
 from ngcfem.constitutive.parameter_specification import ParameterSpec
 
 _SPAEPEN = "Spaepen (1977), Acta Metall. 25, 407, doi 10.1016/0001-6160(77)90232-2"
@@ -59,6 +60,7 @@ ACTIVATED_FLOW: Mapping[str, tuple[ParameterSpec, ...]] = {
         _positive("geometry_factor", "", "alpha, of order 0.05 to 1", 0.15, 10.0, _SPAEPEN),
         _positive("activation_ratio", "", "v* / Omega", 1.0, 100.0, _HUANG),
         _positive("diffusion_jumps", "", "n_D, jumps that annihilate v*", 3.0, None, _SPAEPEN),
+        *DIFFUSION,
     ),
     "effective-temperature": (
         *_FLOW,
@@ -73,6 +75,7 @@ ACTIVATED_FLOW: Mapping[str, tuple[ParameterSpec, ...]] = {
             None,
             _LANGER,
         ),
+        *DIFFUSION,
     ),
     "free-volume-relaxation": (
         *_FLOW,
@@ -106,6 +109,7 @@ ACTIVATED_FLOW: Mapping[str, tuple[ParameterSpec, ...]] = {
             None,
             reference=_THAMBURAJA,
         ),
+        *DIFFUSION,
     ),
 }
 """Parameters of each law beside its elastic constants."""

@@ -34,7 +34,7 @@ class FieldCoupling(NamedTuple):
     Parameters
     ----------
     source : Array, shape (n,)
-        kappa, the variable of the law that feeds the field.
+        kappa, what feeds the field.
     stress_by_field : Array, shape (n, 9)
         dP/dchi in GPa.
     source_by_gradient : Array, shape (n, 9)
@@ -424,6 +424,8 @@ def _evaluate(
 def _source(law: Law, result: PrincipalUpdate) -> Scalar:
     """Variable of a law that feeds the nonlocal field."""
     assert law.nonlocal_variable is not None
+    if result.field_source is not None:
+        return result.field_source
     return result.internal_variables[law.internal_variables.index(law.nonlocal_variable)]
 
 

@@ -20,7 +20,7 @@ class Nonlocality(NamedTuple):
     Parameters
     ----------
     field : Array
-        chi, the nonlocal partner of `Law.nonlocal_variable`.
+        chi, the nonlocal partner of `Law.nonlocal_variable`; with diffusion that variable itself.
     overnonlocal_weight : Array
         m in kappa_hat = max(0, m chi + (1 - m) kappa).
     micromorphic_modulus_gpa : Array
@@ -63,12 +63,15 @@ class PrincipalUpdate(NamedTuple):
         At the end of the step, in the order of `Law.internal_variables`.
     status : Array of int
         `CONVERGED` or `LOCAL_ITERATION_FAILED`.
+    field_source : Array or None
+        What feeds the nonlocal field; None: the internal variable `Law.nonlocal_variable`.
     """
 
     kirchhoff_stress: Principal
     elastic_strain: Principal
     internal_variables: tuple[Scalar, ...]
     status: Scalar
+    field_source: Scalar | None = None
 
 
 class Law(ABC):

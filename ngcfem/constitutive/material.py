@@ -4,7 +4,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ngcfem.constitutive.nonlocal_parameters import CHARACTERISTIC_LENGTH
+from ngcfem.constitutive.nonlocal_parameters import (
+    CHARACTERISTIC_LENGTH,
+    DIFFUSION_COEFFICIENT,
+    has_internal_length,
+)
 from ngcfem.constitutive.parameters import (
     DECOUPLED_VOLUME,
     check_parameters,
@@ -66,13 +70,23 @@ class Material:
 
     @property
     def characteristic_length_nm(self) -> float:
-        """Internal length of the nonlocal field; 0 without one."""
+        """Internal length of the nonlocal field; 0 without one, or with diffusion."""
         return self.resolved.get(CHARACTERISTIC_LENGTH, 0.0)
 
     @property
     def has_decoupled_volume(self) -> bool:
         """Whether the pressure is K tr(strain), whatever flows, and nothing else depends on it."""
         return self.law in DECOUPLED_VOLUME
+
+    @property
+    def diffusion_coefficient_nm2_per_s(self) -> float:
+        """Diffusion of the structural variable; 0 without."""
+        return self.resolved.get(DIFFUSION_COEFFICIENT, 0.0)
+
+    @property
+    def has_nonlocal_field(self) -> bool:
+        """Whether an internal length or diffusion gives the phase a nonlocal field."""
+        return has_internal_length(self.resolved)
 
     @property
     def isotropic_moduli_gpa(self) -> tuple[float, float]:

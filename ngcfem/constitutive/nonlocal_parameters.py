@@ -7,11 +7,13 @@ from ngcfem.constitutive.parameter_specification import ParameterFinding, Parame
 CHARACTERISTIC_LENGTH = "characteristic_length_nm"
 OVERNONLOCAL_WEIGHT = "overnonlocal_weight"
 MICROMORPHIC_MODULUS = "micromorphic_modulus_gpa"
+DIFFUSION_COEFFICIENT = "diffusion_coefficient_nm2_per_s"
 
 _PEERLINGS = (
     "Peerlings et al. (1996), Int. J. Numer. Methods Eng. 39, 3391, "
     "doi 10.1002/(SICI)1097-0207(19961015)39:19<3391::AID-NME7>3.0.CO;2-D"
 )
+_HUANG = "Huang et al. (2002), J. Mech. Phys. Solids 50, 1011, doi 10.1016/S0022-5096(01)00115-6"
 _FOREST = "Forest (2009), J. Eng. Mech. 135, 117, doi 10.1061/(ASCE)0733-9399(2009)135:3(117)"
 _BAZANT_JIRASEK = (
     "Bazant and Jirasek (2002), J. Eng. Mech. 128, 1119, "
@@ -55,11 +57,26 @@ MICROMORPHIC: tuple[ParameterSpec, ...] = (
 )
 """Parameter of the symmetric form, for verification."""
 
-NONLOCAL_NAMES: tuple[str, ...] = tuple(spec.name for spec in (*OVERNONLOCAL, *MICROMORPHIC))
+DIFFUSION: tuple[ParameterSpec, ...] = (
+    ParameterSpec(
+        DIFFUSION_COEFFICIENT,
+        "nm^2/s",
+        "D in dxi/dt = D lap xi + (what the law says); 0: none, the softening is local",
+        0.0,
+        0.0,
+        None,
+        reference=_HUANG,
+    ),
+)
+"""Parameter of the diffusion of a structural variable."""
+
+NONLOCAL_NAMES: tuple[str, ...] = tuple(
+    spec.name for spec in (*OVERNONLOCAL, *MICROMORPHIC, *DIFFUSION)
+)
 
 
 def has_internal_length(values: Mapping[str, float | str]) -> bool:
-    """Whether parameters give the law an internal length.
+    """Whether parameters give the law a nonlocal field, and softening a length with it.
 
     Parameters
     ----------
@@ -69,9 +86,15 @@ def has_internal_length(values: Mapping[str, float | str]) -> bool:
     Returns
     -------
     bool
-        True for a characteristic length above zero.
+        True for a characteristic length or a diffusion coefficient above zero.
+
+    Notes
+    -----
+    Diffusion has no length of its own: over a time t it spreads the variable over sqrt(D t).
     """
-    return float(values.get(CHARACTERISTIC_LENGTH, 0.0)) > 0.0
+    return any(
+        float(values.get(key, 0.0)) > 0.0 for key in (CHARACTERISTIC_LENGTH, DIFFUSION_COEFFICIENT)
+    )
 
 
 def nonlocal_conditions(resolved: Mapping[str, float]) -> list[ParameterFinding]:
@@ -100,7 +123,7 @@ def nonlocal_conditions(resolved: Mapping[str, float]) -> list[ParameterFinding]
         if name in resolved and resolved[name] != defaults[name]
     }
     findings: list[ParameterFinding] = []
-    if not has_internal_length(resolved):
+    if resolved[CHARACTERISTIC_LENGTH] <= 0.0:
         findings += [
             (
                 name,

@@ -345,7 +345,7 @@ def _unknown(
             name,
             found,
             f"a law that takes it: {', '.join(laws)}",
-            "leave it out; a softening law without an internal length needs "
+            "leave it out; a softening law without an internal length or diffusion needs "
             "[solver] mesh_dependent = true",
         )
     if name in _CUBIC:

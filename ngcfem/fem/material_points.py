@@ -100,7 +100,7 @@ class MaterialPoints:
             material = materials[name]
             law = laws[material.law]
             constants = None
-            if material.characteristic_length_nm > 0.0:
+            if material.has_nonlocal_field:
                 constants = law.field_constants(material.parameters)
             vector = law.parameter_vector(material.parameters)
             if strength_factor is not None and (strength_factor[rows] != 1.0).any():

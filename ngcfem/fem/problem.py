@@ -176,7 +176,8 @@ class PeriodicProblem:
         if (groups < 0).all():
             return None
         lengths = np.array([materials[name].characteristic_length_nm for name in names])
-        return NonlocalField(self._space, groups, lengths)
+        diffusion = np.array([materials[name].diffusion_coefficient_nm2_per_s for name in names])
+        return NonlocalField(self._space, groups, lengths, diffusion)
 
     @property
     def number_of_dofs(self) -> int:
@@ -422,6 +423,7 @@ class PeriodicProblem:
         stress = np.empty((space.number_of_points, 9))
         nonlocal_arguments = ()
         if self._nonlocal is not None:
+            self._nonlocal.set_time_increment(self._time_increment_s)
             nonlocal_arguments = (self._nonlocal.at_points(field), self._coupling)
         averaged = None
         if self._nodal_pressure is not None:

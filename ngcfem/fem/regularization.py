@@ -5,7 +5,9 @@ The field chi solves, on the undeformed configuration,
     chi - div(l^2 grad chi) = kappa,
 
 with l inside the divergence, so that the integral of chi equals that of kappa phase by phase, and
-no flux through free surfaces and out of the phases that have a field.
+no flux through free surfaces and out of the phases that have a field. Diffusion of a structural
+variable takes the place of l^2 by D dt in each step (backward Euler), with kappa = chi at the start
+of the step + what the law produces in it.
 """
 
 from collections.abc import Mapping
@@ -56,7 +58,7 @@ def field_groups(
     Returns
     -------
     ndarray of int, shape (phases,)
-        Number of the field of each phase; -1 for a phase without internal length.
+        Number of the field of each phase; -1 for a phase without internal length and diffusion.
 
     Notes
     -----
@@ -67,7 +69,7 @@ def field_groups(
     numbers: dict[str, int] = {}
     for index, name in enumerate(phase_names):
         material = materials[name]
-        if material.characteristic_length_nm > 0.0:
+        if material.has_nonlocal_field:
             key = name if per_phase else str(sources[material.law])
             groups[index] = numbers.setdefault(key, len(numbers))
     return groups
@@ -84,6 +86,8 @@ class NonlocalField:
         Number of the field of each phase, -1 without; see `field_groups`.
     lengths_nm : ndarray, shape (phases,)
         Internal length of each phase.
+    diffusion_nm2_per_s : ndarray, shape (phases,), or None
+        Diffusion coefficient of each phase; None: no phase diffuses.
 
     Attributes
     ----------
@@ -118,7 +122,13 @@ class NonlocalField:
     doi 10.1002/(SICI)1097-0207(19961015)39:19<3391::AID-NME7>3.0.CO;2-D.
     """
 
-    def __init__(self, space: FluctuationSpace, groups: IntArray, lengths_nm: FloatArray) -> None:
+    def __init__(
+        self,
+        space: FluctuationSpace,
+        groups: IntArray,
+        lengths_nm: FloatArray,
+        diffusion_nm2_per_s: FloatArray | None = None,
+    ) -> None:
         self._space = space
         self._comm = space.comm
         volume = space.volume
@@ -141,6 +151,10 @@ class NonlocalField:
         self.points: IntArray = (self.cells[:, None] * per_cell + np.arange(per_cell)).ravel()
         self._weights = element.weights[self.cells]
         self._square_length = lengths_nm[volume.phase[self.cells]] ** 2
+        self._diffusion: FloatArray | None = None
+        if diffusion_nm2_per_s is not None and (diffusion_nm2_per_s > 0.0).any():
+            self._diffusion = diffusion_nm2_per_s[volume.phase[self.cells]]
+        self._time_increment_s = 0.0
         linear = basix.create_element(basix.ElementFamily.P, basix.CellType[simplex.name], 1)
         points = element.reference_points
         self._shape = linear.tabulate(0, points)[0, :, :, 0]
@@ -153,14 +167,14 @@ class NonlocalField:
         self._unused = np.flatnonzero(used == 0.0)
         volumes = self._summed(np.einsum("mq,qa->ma", self._weights, self._shape))
         self._floor = SMALLEST_FIELD * self._norm(volumes)
-        self._stiffness = np.einsum(
-            "m,mq,mqad,mqbd->mab",
-            self._square_length,
+        self._gradient_products = np.einsum(
+            "mq,mqad,mqbd->mab",
             self._weights,
             self._gradients,
             self._gradients,
             optimize=True,
         )
+        self._stiffness = self._square_length[:, None, None] * self._gradient_products
         self.row_scale: float = 1.0
         self._create_matrices(index_map)
 
@@ -208,6 +222,20 @@ class NonlocalField:
         self.preconditioner.setOptionsPrefix(prefix)
         self.preconditioner.setOperators(self.matrix, self.matrix)
         self.preconditioner.setFromOptions()
+
+    def set_time_increment(self, time_increment_s: float) -> None:
+        """Say how long the step is, which a field that diffuses depends on.
+
+        Parameters
+        ----------
+        time_increment_s : float
+            Length of the step.
+        """
+        if self._diffusion is None or time_increment_s == self._time_increment_s:
+            return
+        self._time_increment_s = time_increment_s
+        spread = self._square_length + time_increment_s * self._diffusion
+        self._stiffness = spread[:, None, None] * self._gradient_products
 
     def _summed(self, cell_values: FloatArray) -> FloatArray:
         """Sum cell values (active cells, a) into the owned unknowns, over the ranks too."""

@@ -106,6 +106,11 @@ class LoadPath:
         )
 
     @property
+    def duration_s(self) -> float:
+        """Time of the whole path."""
+        return float(sum(segment.duration_s for segment in self.segments))
+
+    @property
     def increments(self) -> int:
         """Total number of increments asked for."""
         return self.starts[-1]

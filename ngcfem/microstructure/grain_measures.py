@@ -83,11 +83,7 @@ class GrainMeasures:
         directions = even_directions(_DIRECTIONS)
         lengths = self.intercepts_nm(directions)
         longest = directions[np.argmax(lengths)]
-        first = np.cross(longest, np.eye(3)[np.argmin(np.abs(longest))])
-        first /= np.linalg.norm(first)
-        angle = np.linspace(0.0, np.pi, 180, endpoint=False)
-        across = np.outer(np.cos(angle), first) + np.outer(np.sin(angle), np.cross(longest, first))
-        return float(lengths.max() / self.intercepts_nm(across).mean())
+        return float(lengths.max() / self.intercepts_nm(directions_across(longest)).mean())
 
 
 def even_directions(number: int) -> FloatArray:
@@ -112,6 +108,25 @@ def even_directions(number: int) -> FloatArray:
     angle = np.pi * (1.0 + np.sqrt(5.0)) * index
     radius = np.sqrt(1.0 - height**2)
     return np.column_stack([radius * np.cos(angle), radius * np.sin(angle), height])
+
+
+def directions_across(direction: FloatArray) -> FloatArray:
+    """Directions perpendicular to one, spread evenly over half a turn.
+
+    Parameters
+    ----------
+    direction : ndarray, shape (3,)
+        Unit vector.
+
+    Returns
+    -------
+    ndarray, shape (180, 3)
+        Unit vectors.
+    """
+    first = np.cross(direction, np.eye(3)[np.argmin(np.abs(direction))])
+    first /= np.linalg.norm(first)
+    angle = np.linspace(0.0, np.pi, 180, endpoint=False)
+    return np.outer(np.cos(angle), first) + np.outer(np.sin(angle), np.cross(direction, first))
 
 
 def measure_grains(cell: PeriodicCell) -> GrainMeasures:

@@ -20,7 +20,7 @@ from ngcfem.errors import InterruptedRunError, NgcfemError, NotConvergedError, r
 from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
 from ngcfem.results.provenance import collect_provenance
 from ngcfem.results.run import RunDirectory, RunState, default_run_directory
-from ngcfem.workflow.length_resolution import length_resolutions
+from ngcfem.workflow.length_resolution import LengthResolution, length_resolutions
 from ngcfem.workflow.preparation import PreparedMesh, share_mesh, write_cell_and_mesh
 from ngcfem.workflow.problem_size import check_memory, estimate_cost, size_of_mesh
 from ngcfem.workflow.recording import Recorder
@@ -189,9 +189,14 @@ def _tell_size(
     warning = check_memory(estimate, here)
     if warning:
         watcher.message(warning)
-    for length in length_resolutions(prepared.mesh, build_materials(case)):
+    for length in _length_resolutions(case, prepared):
         if not length.resolved:
             watcher.message(f"warning: {length.text}")
+
+
+def _length_resolutions(case: Case, prepared: PreparedMesh) -> list[LengthResolution]:
+    duration_s = build_load_path(case).duration_s
+    return length_resolutions(prepared.mesh, build_materials(case), duration_s)
 
 
 def write_provenance(case: Case, run: RunDirectory, ranks: int) -> None:
@@ -362,7 +367,7 @@ def _constants(case: Case, prepared: PreparedMesh, problem: Any, ranks: int) -> 
         "mesh_dependent": any(each.mesh_dependent for each in build_materials(case).values()),
         "internal_lengths": [
             {**asdict(length), "resolved": length.resolved, "text": length.text}
-            for length in length_resolutions(prepared.mesh, build_materials(case))
+            for length in _length_resolutions(case, prepared)
         ],
         "nonlocal_field": options.nonlocal_field,
         "n_dofs": problem.number_of_dofs,

@@ -85,6 +85,25 @@ correlation_length_nm = 3.0
 """,
 }
 
+MATERIALS["diffusion"] = """
+[[phase]]
+name = "matrix"
+law = "free-volume"
+[phase.parameters]
+youngs_modulus_gpa = 100.0
+poisson_ratio = 0.33
+reference_stress_gpa = 0.2
+reference_rate_per_s = 1e3
+initial_free_volume = 0.05
+dilatation_per_free_volume = 0.2
+diffusion_coefficient_nm2_per_s = 0.2
+
+[[phase]]
+name = "inclusion"
+law = "elastic"
+parameters = { youngs_modulus_gpa = 204.0, poisson_ratio = 0.29 }
+"""
+
 CASE = """\
 schema_version = 1
 title = "Sphere"
@@ -116,6 +135,7 @@ figures = false
 # law, boundary, kinematics, tolerance of the residual, element
 RUNS = {
     "n": ("nonlocal", "periodic", "finite", "tight", "p2"),
+    "f": ("diffusion", "periodic", "finite", "tight", "p2"),
     "a": ("j2", "periodic", "finite", "default", "p2"),
     "b": ("drucker-prager", "uniform-displacement", "finite", "default", "p2"),
     "m": ("nonlocal", "periodic", "finite", "tight", "p2-nodal"),

@@ -1,11 +1,17 @@
-"""Writers of atom probe formats after their descriptions, independent of those of the package."""
+"""Writers of atom probe formats, independent of those of the package, and made specimens."""
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from ngcfem.atomprobe.ions import Ion
+from ngcfem.atomprobe.range_model import MassRange
+from ngcfem.atomprobe.ranged_ions import RangedIons
+from ngcfem.atomprobe.ranging import RangeTable
 
 
 def ions_at_random(number: int, seed: int = 3) -> dict[str, np.ndarray]:
@@ -139,3 +145,37 @@ def formats() -> SimpleNamespace:
         ato_bytes=ato_bytes,
         csv_bytes=csv_bytes,
     )
+
+
+SPECIES = {"Fe": 27.97, "Sc": 22.48, "H": 1.008}
+
+
+def made_ions(position_nm: np.ndarray, element: np.ndarray) -> RangedIons:
+    """Ranged ions of single atoms at given places, the elements by their symbols."""
+    table = RangeTable.of(
+        [MassRange(mass - 0.1, mass + 0.1, Ion.of({name: 1})) for name, mass in SPECIES.items()]
+    )
+    labels = np.zeros(len(position_nm), dtype=np.int16)
+    for at, entry in enumerate(table.ranges):
+        labels[np.asarray(element) == entry.ion.name] = at
+    return RangedIons(table, np.asarray(position_nm, np.float32), labels)
+
+
+def made_specimen(
+    size_nm: tuple[float, float, float],
+    density_per_nm3: float,
+    sc_fraction: Callable[[np.ndarray], np.ndarray],
+    seed: int,
+) -> RangedIons:
+    """Iron in a box, its atoms at random places, with scandium after a given composition."""
+    generator = np.random.default_rng(seed)
+    number = generator.poisson(density_per_nm3 * np.prod(size_nm))
+    position = generator.random((number, 3)) * size_nm
+    scandium = generator.random(number) < sc_fraction(position)
+    return made_ions(position, np.where(scandium, "Sc", "Fe"))
+
+
+@pytest.fixture(scope="session")
+def specimens() -> SimpleNamespace:
+    """Makers of specimens of known truth."""
+    return SimpleNamespace(made_ions=made_ions, made_specimen=made_specimen)

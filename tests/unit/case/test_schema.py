@@ -187,6 +187,24 @@ def test_softening_with_a_length_needs_no_word(load):
     assert case.solver.nonlocal_field == "per-phase"
 
 
+def test_diffusion_counts_as_a_length(text, tmp_path):
+    path = tmp_path / "case.toml"
+    law = (
+        'law = "free-volume"',
+        "reference_stress_gpa = 0.3, reference_rate_per_s = 1e3, initial_free_volume = 0.05",
+    )
+    changed = text.replace('law = "j2"', law[0]).replace("yield_strength_gpa = 2.5", law[1])
+    assert changed.count(law[0]) == changed.count(law[1]) == 1
+    path.write_text(changed)
+    with pytest.raises(InputError, match="give the phase diffusion_coefficient_nm2_per_s"):
+        load_case(path)
+    path.write_text(changed.replace(law[1], law[1] + ", diffusion_coefficient_nm2_per_s = 1e-3"))
+    assert load_case(path).solver.mesh_dependent is False
+    path.write_text(changed.replace(law[1], law[1] + ", diffusion_coefficient_nm2_per_s = 0.0"))
+    with pytest.raises(InputError, match="mesh_dependent"):
+        load_case(path)
+
+
 def test_softening_outweighed_by_hardening_needs_no_word(load):
     load(
         (

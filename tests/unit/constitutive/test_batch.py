@@ -32,7 +32,8 @@ def test_laws_and_their_parameters_belong_together():
         names = tuple(spec.name for spec in specs)
         assert fields == tuple(name for name in names if name not in NONLOCAL_NAMES)
         takes_a_field = LAWS[name].nonlocal_variable is not None
-        assert takes_a_field is ("characteristic_length_nm" in names)
+        lengths = {"characteristic_length_nm", "diffusion_coefficient_nm2_per_s"}
+        assert takes_a_field is bool(lengths & set(names))
 
 
 @pytest.mark.parametrize(

@@ -127,3 +127,111 @@ def test_closed_form_of_the_softening_step():
     assert both == pytest.approx(2.0 * by_shear, rel=1e-9)
     change = coupling.stress_by_field[0]
     assert change[1] == pytest.approx(-shear * np.sqrt(3.0) * coupling.source_by_field[0], rel=1e-9)
+
+
+ACTIVATED = {
+    **ELASTIC,
+    "reference_stress_gpa": 0.3,
+    "reference_rate_per_s": 1e3,
+    "diffusion_coefficient_nm2_per_s": 1.0,
+    "dilatation_per_free_volume": 0.4,
+}
+DIFFUSING = {
+    "free-volume": {**ACTIVATED, "initial_free_volume": 0.05},
+    "effective-temperature": {
+        **ACTIVATED,
+        "initial_effective_temperature": 0.05,
+        "steady_effective_temperature": 0.07,
+        "effective_heat_capacity": 1.0,
+    },
+    "free-volume-relaxation": {
+        **ACTIVATED,
+        "initial_free_volume": 0.05,
+        "creation_per_shear_strain": 0.05,
+        "relaxation_rate_per_s": 1e-3,
+        "pressure_annihilation_per_gpa_s": 1e-4,
+    },
+}
+
+
+def activated_points(name, kinematics):
+    """Law, vector, constants, F before and at the end, and a state that has flowed."""
+    law = BatchedLaw(name, kinematics)
+    vector = law.parameter_vector(DIFFUSING[name])
+    random = np.random.default_rng(3)
+    n = 12
+    start = np.eye(3) + random.uniform(-0.01, 0.01, (n, 3, 3)) + np.diag([0.01, 0.008, -0.02])
+    end = start + random.uniform(-0.001, 0.001, (n, 3, 3)) + np.diag([0.004, 0.003, -0.008])
+    state = law.update(start.reshape(n, 9), law.initial_state(n), vector, DT_S).state
+    return law, vector, law.field_constants(DIFFUSING[name]), end, state
+
+
+@pytest.mark.parametrize("kinematics", ["finite", "small"])
+@pytest.mark.parametrize("name", list(DIFFUSING))
+def test_the_balance_of_the_plain_law_is_where_field_and_source_agree(name, kinematics):
+    law, vector, constants, end, state = activated_points(name, kinematics)
+    flat = end.reshape(-1, 9)
+    plain = law.update(flat, state, vector, DT_S)
+    column = law.state_names.index(law.nonlocal_variable)
+    given = NonlocalInput(plain.state[:, column].copy(), constants)
+    found = law.update(flat, state, vector, DT_S, nonlocal_input=given)
+    assert (np.abs(plain.state[:, column] - state[:, column]) > 1e-6).all()
+    np.testing.assert_allclose(found.coupling.source, given.field, rtol=0.0, atol=1e-11)
+    np.testing.assert_allclose(found.state, plain.state, rtol=0.0, atol=1e-11)
+    np.testing.assert_allclose(
+        found.first_piola_kirchhoff_stress, plain.first_piola_kirchhoff_stress, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("kinematics", ["finite", "small"])
+@pytest.mark.parametrize("name", list(DIFFUSING))
+def test_every_derivative_of_a_diffusing_law(name, kinematics):
+    law, vector, constants, end, state = activated_points(name, kinematics)
+    n = len(end)
+    chi = np.random.default_rng(4).uniform(0.002, 0.006, n)
+    step = 2e-6
+
+    def update(gradient, field):
+        given = NonlocalInput(field, constants)
+        return law.update(gradient.reshape(n, 9), state, vector, DT_S, nonlocal_input=given)
+
+    found = update(end, chi)
+    assert (found.status == 0).all()
+    column = law.state_names.index(law.nonlocal_variable)
+    # The state keeps the field; what the law made goes to the source.
+    np.testing.assert_allclose(found.state[:, column], chi, rtol=0.0, atol=1e-15)
+    coupling = found.coupling
+
+    def close(value, expected):
+        np.testing.assert_allclose(value, expected, rtol=0.0, atol=1e-7 * np.abs(expected).max())
+
+    close(
+        coupling.stress_by_field,
+        central(lambda h: update(end, chi + h).first_piola_kirchhoff_stress, step),
+    )
+    close(coupling.source_by_field, central(lambda h: update(end, chi + h).coupling.source, step))
+    by_gradient, by_component = np.empty((n, 9)), np.empty((n, 9, 9))
+    for component in range(9):
+        direction = np.zeros((3, 3))
+        direction.ravel()[component] = 1.0
+
+        def moved(shift, direction=direction):
+            return update(end + shift * direction, chi)
+
+        by_gradient[:, component] = central(lambda h, at=moved: at(h).coupling.source, step)
+        by_component[:, :, component] = central(
+            lambda h, at=moved: at(h).first_piola_kirchhoff_stress, step
+        )
+    close(coupling.source_by_gradient, by_gradient)
+    close(found.consistent_tangent, by_component.reshape(n, 81))
+
+
+def test_a_field_without_a_meaning_is_flagged():
+    law, vector, constants, end, state = activated_points("free-volume", "finite")
+    field = np.zeros(len(end))
+    field[:4] = [-0.05, -0.2, 0.96, np.nan]
+    given = NonlocalInput(field, constants)
+    result = law.update(end.reshape(-1, 9), state, vector, DT_S, nonlocal_input=given)
+    np.testing.assert_array_equal(result.status[:5], [1, 1, 1, 3, 0])
+    assert np.isfinite(result.state).all()
+    np.testing.assert_array_equal(result.state[:4], state[:4])
