@@ -54,6 +54,13 @@ CRYSTAL = {
     "saturation_slip_resistance_gpa": 1.5,
     "slip_hardening_modulus_gpa": 1.0,
 }
+DIFFUSING = {
+    **ELASTIC,
+    "reference_stress_gpa": 0.25,
+    "reference_rate_per_s": 1e-1,
+    "initial_free_volume": 0.06,
+    "diffusion_coefficient_nm2_per_s": 0.2,
+}
 LOADED = [[1.03, 0.02, -0.01], [0.015, 0.95, 0.03], [-0.02, 0.01, 1.01]]
 REVERSED = [[1.00, -0.01, 0.0], [0.02, 0.99, 0.01], [0.0, 0.02, 0.98]]
 
@@ -473,11 +480,8 @@ def test_pressure_of_a_nearly_incompressible_composite(build_problem, sphere_mes
 
 def softening(law):
     """Softening glass with an internal length."""
-    more = {
-        "j2": {},
-        "drucker-prager": {"friction_coefficient": 0.12, "dilatancy": 0.04},
-        "mohr-coulomb": {},
-    }[law]
+    if law == "free-volume":
+        return Material("matrix", law, DIFFUSING)
     if law == "mohr-coulomb":
         return Material(
             "matrix",
@@ -494,7 +498,7 @@ def softening(law):
         law,
         {
             **J2,
-            **more,
+            **({} if law == "j2" else {"friction_coefficient": 0.12, "dilatancy": 0.04}),
             "hardening_modulus_gpa": 0.0,
             "softening_gpa": 0.3,
             "softening_strain": 0.05,
@@ -510,6 +514,7 @@ def softening(law):
         ("drucker-prager", 3, "finite"),
         pytest.param("drucker-prager", 2, "small", marks=pytest.mark.slow),
         pytest.param("mohr-coulomb", 2, "finite", marks=pytest.mark.slow),
+        pytest.param("free-volume", 2, "finite", marks=pytest.mark.slow),
     ],
 )
 def test_tangent_with_a_nonlocal_field(
