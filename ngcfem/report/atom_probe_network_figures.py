@@ -3,7 +3,7 @@
 import numpy as np
 
 from ngcfem.atomprobe.network import NetworkFound
-from ngcfem.report.colours import MODEL, SECONDARY, phase_colours
+from ngcfem.report.colours import MODEL, phase_colours
 from ngcfem.report.figures import new_figure, png, styled
 
 

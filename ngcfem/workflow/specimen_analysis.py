@@ -33,6 +33,7 @@ from ngcfem.workflow.atom_probe import RangedDataSet, apt_stage
 from ngcfem.workflow.watching import AnalysisWatch
 
 STATISTICS_NAME = "statistics.json"
+_MOST_VOXELS = 1.0e8
 _WORDS = (
     ("crystals.diameter_mean", "crystals: mean diameter"),
     ("crystals.number_density", "crystals: number density"),
@@ -142,6 +143,7 @@ def analyse_specimen(
     data_set = apt_stage(data, ranges, directory, request.subtract_background, watch.ions)
     if request.ranging_only or not data_set.ranged.counts.sum():
         return f"{data_set.text}\n\nwritten: {directory}"
+    _check_extent(data, data_set, parameters.regions)
     watch.say("reading ions")
     ions = read_ranged_ions(data_set.ions, data_set.ranged.table)
     regions, statistics, lines = None, None, [data_set.text, ""]
@@ -180,6 +182,25 @@ def _parameters(request: SpecimenRequest) -> SpecimenParameters:
             for name in unknown
         )
     return parameters
+
+
+def _check_extent(data: Path, data_set: RangedDataSet, parameters: RegionParameters) -> None:
+    metadata, voxel = data_set.ranged.metadata, parameters.crystals.voxel_nm
+    n_voxels = 1.0
+    for low, high in zip(metadata.lowest_nm, metadata.highest_nm, strict=True):
+        n_voxels *= max((high - low) / voxel, 1.0)
+    if n_voxels > _MOST_VOXELS:
+        size = " x ".join(
+            f"{high - low:.0f}"
+            for low, high in zip(metadata.lowest_nm, metadata.highest_nm, strict=True)
+        )
+        remedy = (
+            "take out stray ions, give larger voxels with --parameters "
+            "(regions.crystals.voxel_nm), or stop at the composition with --ranging-only"
+        )
+        allowed = f"at most {_MOST_VOXELS:.0e}, so that they fit into memory"
+        found = f"{size} nm, which are {n_voxels:.1e} voxels of {voxel:g} nm"
+        raise InputError([Finding(str(data), "extent", found, allowed, remedy)])
 
 
 def _statistics(
