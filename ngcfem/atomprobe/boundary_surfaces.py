@@ -13,14 +13,8 @@ from ngcfem.atomprobe.boundary_distance import (
     boundary_distances,
     near_facets,
 )
-from ngcfem.atomprobe.facets import (
-    BoundaryFaces,
-    FacetIons,
-    Facets,
-    facets_of,
-    fit_facets,
-    ions_beside,
-)
+from ngcfem.atomprobe.facet_fit import FacetIons, fit_facets, ions_beside
+from ngcfem.atomprobe.facets import BoundaryFaces, Facets, facets_of
 from ngcfem.atomprobe.grains import GrainLabels
 from ngcfem.atomprobe.interface_profile import LayerProfile, distance_histogram, with_amplitude
 from ngcfem.atomprobe.ranged_ions import RangedIons
@@ -81,7 +75,7 @@ def refine_boundaries(
     ions: RangedIons,
     grains: GrainLabels,
     element: str = "Sc",
-    reach_nm: float = 2.2,
+    reach_nm: float = 1.8,
     least_facet_nm2: float = 4.0,
     n_rounds: int = 2,
 ) -> BoundarySurfaces:
@@ -133,7 +127,8 @@ def refine_boundaries(
         )
         for width in (_SHELL_NM, 2.0 * _SHELL_NM)
     )
-    area = (4.0 * thin - thick) / (4.0 * _SHELL_NM) * grains.grid.voxel_volume_nm3
+    shells = (4.0 * thin - thick).astype(np.float64)
+    area = shells * grains.grid.voxel_volume_nm3 / (4.0 * _SHELL_NM)
     return BoundarySurfaces(
         grains, facets, near, beside, profile, points, found, area, facets.mean_normal()
     )
@@ -150,12 +145,12 @@ def _fitted(
     facets = facets_of(faces, grains.grid)
     beside = ions_beside(ions, element, faces, grains.grid, grains.usable, reach_nm)
     profile = grains.profile
-    facets = fit_facets(facets, beside, profile)
+    facets = fit_facets(facets, beside, profile, n_steps=5)
     # Once more with a sharper layer, as the facets are nearer to their place.
     distance, _ = facets.distance_nm(beside.facet, beside.position_nm)
     sharp = replace(profile, sigma_nm=0.7 * profile.sigma_nm)
     sharp = with_amplitude(sharp, distance_histogram(distance, beside.part, beside.atoms, reach_nm))
-    facets = fit_facets(facets, beside, sharp)
+    facets = fit_facets(facets, beside, sharp, n_steps=3)
     near = near_facets(faces, facets, grains.grid, reach_nm, least_facet_nm2)
     return facets, near, beside, sharp
 

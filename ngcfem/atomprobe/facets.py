@@ -1,22 +1,19 @@
-"""Facets between grains: smooth surfaces fitted to the raw ions beside them."""
+"""Facets between grains: smooth surfaces laid through the faces of voxels."""
 
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from ngcfem.atomprobe.composition_field import VoxelGrid
-from ngcfem.atomprobe.interface_profile import LayerProfile
-from ngcfem.atomprobe.ranged_ions import RangedIons
-from ngcfem.quantities import BoolArray, FloatArray, IntArray
+from ngcfem.quantities import FloatArray, IntArray
 
 N_TERMS = 6
 """Terms of the height of a facet: 1, u, v and the three of second order."""
 
-_LONGEST_STEP_NM = 0.3
-_LEAST_FACES_CURVED = 60
+LEAST_FACES_CURVED = 60
+"""Voxel faces below which a facet is taken to be flat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,31 +80,6 @@ class BoundaryFaces:
             np.concatenate(axes),
             np.concatenate(signs),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class FacetIons:
-    """Ions beside the facets, in the order of the facets.
-
-    Parameters
-    ----------
-    facet : ndarray, shape (n,)
-        Nearest facet of each ion, ascending.
-    position_nm : ndarray, shape (n, 3)
-        Positions.
-    part : ndarray, shape (n,)
-        Atoms of the element in each ion.
-    atoms : ndarray, shape (n,)
-        Atoms of each ion.
-    index : ndarray, shape (n,)
-        Place of each ion among all.
-    """
-
-    facet: IntArray
-    position_nm: npt.NDArray[np.float32]
-    part: FloatArray
-    atoms: FloatArray
-    index: IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +152,12 @@ class Facets:
         ndarray, shape (n,)
             Coordinate along the normal in nm.
         """
-        local = np.einsum("nij,nj->ni", self.frame[facet], position_nm - self.origin_nm[facet])
+        away = position_nm - self.origin_nm[facet]
+        frame = self.frame.reshape(-1, 9)[facet]
+        local = np.empty((len(facet), 3))
+        for i in range(3):
+            row = frame[:, 3 * i : 3 * i + 3]
+            local[:, i] = row[:, 0] * away[:, 0] + row[:, 1] * away[:, 1] + row[:, 2] * away[:, 2]
         # Beyond the rim the surface goes on as it is there, not as its polynomial.
         u, v = np.clip(local[:, :2] / self.extent_nm[facet], -1.5, 1.5).T
         third = 1.0 / 3.0
@@ -241,7 +218,7 @@ def facets_of(faces: BoundaryFaces, grid: VoxelGrid) -> Facets:
     Returns
     -------
     Facets
-        Least squares over the centres of the faces, held back by the prior of `fit_facets`.
+        Least squares over the centres of the faces, held back like `facet_fit.fit_facets`.
 
     Notes
     -----
@@ -283,143 +260,17 @@ def facets_of(faces: BoundaryFaces, grid: VoxelGrid) -> Facets:
         np.maximum(length, 0.3 * number) * grid.voxel_nm**2,
         np.zeros(count),
     )
-    terms, along = start.terms(faces.facet, faces.centre_nm)
-    right, matrix = _normal_equations(faces.facet, terms, along, np.ones(len(along)), count)
+    order = np.argsort(faces.facet, kind="stable")
+    terms, along = start.terms(faces.facet[order], faces.centre_nm[order])
+    right, matrix = normal_equations(faces.facet[order], terms, along, np.ones(len(along)), count)
     matrix += np.eye(N_TERMS) * _stiffness(number)
     height = np.linalg.solve(matrix, right[:, :, None])[:, :, 0]
     return replace(start, start_nm=height, height_nm=height)
 
 
-def ions_beside(
-    ions: RangedIons,
-    element: str,
-    faces: BoundaryFaces,
-    grid: VoxelGrid,
-    usable: BoolArray,
-    reach_nm: float,
-) -> FacetIons:
-    """Give each ion near a boundary to its nearest facet.
-
-    Parameters
-    ----------
-    ions : RangedIons
-        All ions.
-    element : str
-        Element whose atoms are counted.
-    faces : BoundaryFaces
-        The boundaries.
-    grid : VoxelGrid
-        The voxels.
-    usable : ndarray of bool, shape (nx, ny, nz)
-        Voxels whose ions count.
-    reach_nm : float
-        Largest distance from the nearest face.
-
-    Returns
-    -------
-    FacetIons
-        Assigned voxel by voxel.
-    """
-    flat = np.flatnonzero(usable)
-    _, nearest = cKDTree(faces.centre_nm).query(
-        grid.centres_nm(flat), distance_upper_bound=reach_nm, workers=1
-    )
-    facet_of_voxel = np.full(usable.size, -1, dtype=np.int64)
-    found = nearest < len(faces.facet)
-    facet_of_voxel[flat[found]] = faces.facet[nearest[found]]
-    facet = facet_of_voxel[grid.voxel_of(ions.position_nm)]
-    index = np.flatnonzero(facet >= 0)
-    index = index[np.argsort(facet[index], kind="stable")]
-    near = ions.subset(index)
-    return FacetIons(
-        facet[index],
-        near.position_nm,
-        near.atoms_of(element).astype(np.float64),
-        near.atoms().astype(np.float64),
-        index,
-    )
-
-
-def fit_facets(
-    facets: Facets,
-    ions: FacetIons,
-    profile: LayerProfile,
-    weight: FloatArray | None = None,
-    n_steps: int = 6,
-) -> Facets:
-    """Move facets to where the raw ions make the layer likeliest.
-
-    Parameters
-    ----------
-    facets : Facets
-        Surfaces to start from.
-    ions : FacetIons
-        Ions beside them.
-    profile : LayerProfile
-        Composition across the layer, the same for all facets.
-    weight : ndarray, shape (n,), or None
-        Weight of each ion: 0 leaves it out; all count if None.
-    n_steps : int
-        Steps of Fisher's scoring.
-
-    Returns
-    -------
-    Facets
-        Fitted heights, with covariance and evidence.
-
-    Notes
-    -----
-    Each ion is a draw of the element with the probability that the profile gives at its distance.
-    Newton's method with the expected information (Fisher's scoring); the coefficients are held to
-    those of the voxel faces by a normal prior of 0.5 nm for offset and tilt, and to zero by one of
-    0.3 nm for curvature, at the rim.
-    """
-    count = len(facets)
-    own_weight = np.ones(len(ions.facet)) if weight is None else weight
-    terms, along = facets.terms(ions.facet, ions.position_nm)
-    number = facets.area_nm2 * (_LEAST_FACES_CURVED / 10.0)
-    precision = np.zeros((count, N_TERMS))
-    precision[:, :3] = 1.0 / 0.5**2
-    precision[:, 3:] = np.where(number < _LEAST_FACES_CURVED, 1e4, 1.0 / 0.3**2)[:, None]
-    centre = facets.start_nm.copy()
-    centre[:, 3:] = 0.0
-    height = facets.start_nm.copy()
-    matrix = np.zeros((count, N_TERMS, N_TERMS))
-    atoms, part = ions.atoms * own_weight, ions.part * own_weight
-    fraction = np.empty(0)
-    for step in range(n_steps + 1):
-        distance = along - np.einsum("ni,ni->n", terms, height[ions.facet])
-        fraction = profile.fraction(distance)
-        if step == n_steps:
-            break
-        slope = profile.slope(distance)
-        spread = fraction * (1.0 - fraction)
-        right, matrix = _normal_equations(
-            ions.facet,
-            terms,
-            -slope * (part - atoms * fraction) / spread,
-            slope**2 * atoms / spread,
-            count,
-            weighted=True,
-        )
-        matrix += precision[:, :, None] * np.eye(N_TERMS)
-        right -= precision * (height - centre)
-        change = np.linalg.solve(matrix, right[:, :, None])[:, :, 0]
-        largest = np.abs(change).max(axis=1, initial=0.0)
-        height = height + change * np.minimum(1.0, _LONGEST_STEP_NM / (largest + 1e-12))[:, None]
-    gain = part * np.log(fraction / profile.matrix)
-    gain += (atoms - part) * np.log((1.0 - fraction) / (1.0 - profile.matrix))
-    return replace(
-        facets,
-        height_nm=height,
-        covariance_nm2=np.linalg.inv(matrix),
-        evidence=np.bincount(ions.facet, gain, count),
-    )
-
-
 def _stiffness(number: FloatArray) -> FloatArray:
     """Diagonal that keeps the fit to few voxel faces flat, shape (k, 1, 6)."""
-    curved = np.where(number < _LEAST_FACES_CURVED, 1e6, 2.0)
+    curved = np.where(number < LEAST_FACES_CURVED, 1e6, 2.0)
     diagonal = np.zeros((len(number), 1, N_TERMS))
     diagonal[:, 0, :3] = 1e-6
     diagonal[:, 0, 1:3] += 1.0
@@ -427,21 +278,41 @@ def _stiffness(number: FloatArray) -> FloatArray:
     return diagonal
 
 
-def _normal_equations(
-    facet: IntArray,
-    terms: FloatArray,
-    value: FloatArray,
-    weight: FloatArray,
-    count: int,
-    weighted: bool = False,
+def normal_equations(
+    facet: IntArray, terms: FloatArray, value: FloatArray, weight: FloatArray, count: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Sum terms times value, and the outer products of the terms times weight, over each facet."""
-    right = np.empty((count, N_TERMS))
-    matrix = np.empty((count, N_TERMS, N_TERMS))
+    """Sum the terms of least squares over each facet.
+
+    Parameters
+    ----------
+    facet : ndarray, shape (n,)
+        Facets in ascending order.
+    terms : ndarray, shape (n, 6)
+        Terms of the height.
+    value : ndarray, shape (n,)
+        What the terms are multiplied with on the right.
+    weight : ndarray, shape (n,)
+        What their outer products are multiplied with.
+    count : int
+        Number of facets.
+
+    Returns
+    -------
+    ndarray, shape (k, 6)
+        Right sides.
+    ndarray, shape (k, 6, 6)
+        Matrices.
+    """
+    right = np.zeros((count, N_TERMS))
+    matrix = np.zeros((count, N_TERMS, N_TERMS))
+    if len(facet) == 0:
+        return right, matrix
+    start = np.flatnonzero(np.concatenate([[True], facet[1:] != facet[:-1]]))
+    held = facet[start]
+    columns = np.ascontiguousarray(terms.T)
     for i in range(N_TERMS):
-        pull = terms[:, i] * (value if weighted else value * weight)
-        right[:, i] = np.bincount(facet, pull, count)
+        right[held, i] = np.add.reduceat(columns[i] * value, start)
+        pull = columns[i] * weight
         for j in range(i + 1):
-            held = np.bincount(facet, weight * terms[:, i] * terms[:, j], count)
-            matrix[:, i, j] = matrix[:, j, i] = held
+            matrix[held, i, j] = matrix[held, j, i] = np.add.reduceat(pull * columns[j], start)
     return right, matrix

@@ -78,13 +78,13 @@ def measure_grain_sizes(surfaces: BoundarySurfaces) -> GrainSizes:
     number = int(labels.max(initial=0))
     found = surfaces.at_points
     voxel = grid.voxel_volume_nm3
-    volume = np.bincount(found.label, minlength=number + 1)[1:] * voxel
+    volume = voxel * np.bincount(found.label, minlength=number + 1)[1:].astype(np.float64)
     depth = np.where(found.facet >= 0, found.distance_nm, np.inf)
     thin, thick = (
         np.bincount(found.label[depth < width], minlength=number + 1)[1:]
         for width in (_SHELL_NM, 2.0 * _SHELL_NM)
     )
-    surface = (4.0 * thin - thick) / (2.0 * _SHELL_NM) * voxel
+    surface = np.asarray((4.0 * thin - thick) / (2.0 * _SHELL_NM) * voxel, dtype=np.float64)
     inside = labels > 0
     rim = inside & ~ndimage.binary_erosion(inside)
     whole = volume > 0.0

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ngcfem.atomprobe.composition_field import CompositionField, VoxelGrid
-from ngcfem.atomprobe.facets import BoundaryFaces, facets_of, fit_facets, ions_beside
+from ngcfem.atomprobe.facet_fit import fit_facets, ions_beside
+from ngcfem.atomprobe.facets import BoundaryFaces, facets_of
 from ngcfem.atomprobe.grain_merging import Contacts, merge_basins
 from ngcfem.atomprobe.interface_profile import LayerProfile, distance_histogram, with_amplitude
 from ngcfem.atomprobe.ranged_ions import RangedIons
@@ -198,7 +199,7 @@ def _merge_round(
     facets = fit_facets(start, beside, profile)
     order = merge_basins(
         Contacts(facets.pair, facets.evidence, facets.area_nm2),
-        np.bincount(labels.ravel()) * field.grid.voxel_volume_nm3,
+        np.bincount(labels.ravel()).astype(np.float64) * field.grid.voxel_volume_nm3,
         parameters.merge_share * density * profile.evidence_per_nm(),
         np.pi / 6.0 * parameters.smallest_diameter_nm**3,
         parameters.least_contact_nm2,

@@ -145,7 +145,10 @@ def distance_histogram(
     place = np.minimum((np.abs(distance_nm) / bin_nm).astype(np.int64), number)
     counted = [np.bincount(place, weight, number + 1)[:number] for weight in (part, atoms)]
     return DistanceHistogram(
-        (np.arange(number) + 0.5) * bin_nm, counted[0], counted[1], np.zeros(number)
+        bin_nm * (np.arange(number, dtype=np.float64) + 0.5),
+        counted[0],
+        counted[1],
+        np.zeros(number),
     )
 
 

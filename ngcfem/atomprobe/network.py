@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from ngcfem.atomprobe.boundary_distance import BoundaryDistances, boundary_distances
 from ngcfem.atomprobe.boundary_surfaces import BoundarySurfaces, refine_boundaries
-from ngcfem.atomprobe.facets import fit_facets
+from ngcfem.atomprobe.facet_fit import fit_facets
 from ngcfem.atomprobe.grains import GrainLabels
 from ngcfem.atomprobe.interface_profile import (
     DistanceHistogram,
@@ -52,7 +52,7 @@ class NetworkParameters:
     """
 
     element: str = "Sc"
-    reach_nm: float = 2.2
+    reach_nm: float = 1.8
     profile_reach_nm: float = 1.2
     bin_nm: float = 0.1
     least_facet_nm2: float = 4.0
@@ -88,6 +88,8 @@ class NetworkFound:
         The same of all facets.
     grain_atoms : ndarray, shape (e,)
         Atoms in the grains, with the margin from everything else.
+    loose_atoms : ndarray, shape (e,)
+        The same, where the composition averaged over plates is high too.
     at_ions : BoundaryDistances
         Where each ion lies.
     usable : ndarray of bool, shape (n,)
@@ -104,6 +106,7 @@ class NetworkFound:
     draws: FloatArray
     fitted: FloatArray
     grain_atoms: FloatArray
+    loose_atoms: FloatArray
     at_ions: BoundaryDistances
     usable: BoolArray
 
@@ -134,7 +137,8 @@ def measure_network(
     what is uncertain in these goes into the blur of the layer, by the covariance of each facet.
     The fit of a layer of constant excess with this blur then gives a thickness free of both blur
     and misplacement; the excess of the other elements is fitted to the same layer. Facets are drawn
-    anew for the intervals.
+    anew for the intervals, each time with a matrix between the two masks of the grains: the one
+    may hold boundaries that were not found, the other leaves out what is rich by chance.
     """
     parameters = parameters or NetworkParameters()
     surfaces = refine_boundaries(
@@ -149,7 +153,7 @@ def measure_network(
     facets, beside = surfaces.facets, surfaces.beside
     halves = np.random.default_rng(_SEED).random(len(ions)) < 0.5
     placed = [
-        fit_facets(facets, beside, surfaces.profile, weight=own.astype(np.float64))
+        fit_facets(facets, beside, surfaces.profile, weight=own.astype(np.float64), n_steps=4)
         for own in (halves[beside.index], ~halves[beside.index])
     ]
     at_ions = boundary_distances(ions.position_nm, grains.labels, facets, surfaces.near)
@@ -185,13 +189,13 @@ def measure_network(
     beside_each = np.maximum(np.bincount(own, minlength=count), 1)
     facet_variance = np.bincount(own, variance, count) / beside_each
     inner = round(parameters.profile_reach_nm / parameters.bin_nm)
-    found_distance = (np.arange(number) + 0.5) * parameters.bin_nm
+    found_distance = parameters.bin_nm * (np.arange(number, dtype=np.float64) + 0.5)
     rich = ions.elements.index(parameters.element)
     order = np.argsort(np.argsort(facet_variance))
     group = order * _N_VARIANCES // max(count, 1)
     groups = (group[:, None] == np.arange(_N_VARIANCES)).astype(np.float64)
 
-    def fit(weights: FloatArray, start: LayerProfile) -> FloatArray:
+    def fit(weights: FloatArray, start: LayerProfile, far: FloatArray) -> FloatArray:
         held = groups * weights[:, None]
         counted = np.einsum("ebk,kg->ebg", atoms, held)
         amount = np.maximum((groups * (weights * beside_each)[:, None]).sum(axis=0), 1.0)
@@ -202,8 +206,8 @@ def measure_network(
             # The grains are one bin more, beyond all influence of the layer.
             return DistanceHistogram(
                 np.append(np.repeat(found_distance[:inner], _N_VARIANCES), _FAR_NM),
-                np.append(counted[element, :inner].ravel(), grain_atoms[element]),
-                np.append(total[:inner].ravel(), grain_atoms.sum()),
+                np.append(counted[element, :inner].ravel(), far[element]),
+                np.append(total[:inner].ravel(), far.sum()),
                 np.append(np.tile(spread, inner), 0.0),
             )
 
@@ -218,19 +222,20 @@ def measure_network(
     deep = usable & clear.ravel()[voxel] & (at_ions.distance_nm > away_nm)
     sheet = grains.sheet_fraction.ravel()[voxel]
     on = usable & (np.abs(at_ions.distance_nm) < 0.25 * surfaces.profile.thickness_nm)
+    loose_atoms = per_range[ions.label[deep]].sum(axis=0).astype(np.float64)
     if deep.any() and on.any():
         low, high = float(np.median(sheet[deep])), float(np.median(sheet[on]))
         deep &= sheet < low + parameters.sheet_share * (high - low)
     grain_atoms = per_range[ions.label[deep]].sum(axis=0).astype(np.float64)
-    fitted = fit(np.ones(count), surfaces.profile)
+    fitted = fit(np.ones(count), surfaces.profile, grain_atoms)
     profile = LayerProfile(fitted[2 + 2 * rich], fitted[3 + 2 * rich], fitted[0], fitted[1])
     generator = np.random.default_rng(_SEED)
-    draws = np.array(
-        [
-            fit(np.bincount(generator.integers(0, count, count), minlength=count) * 1.0, profile)
-            for _ in range(parameters.n_draws)
-        ]
-    )
+    draws = np.empty((parameters.n_draws, len(fitted)))
+    for draw in draws:
+        weights = np.bincount(generator.integers(0, count, count), minlength=count)
+        between = generator.random()
+        far = between * loose_atoms + (1.0 - between) * grain_atoms
+        draw[:] = fit(weights.astype(np.float64), profile, far)
     return NetworkFound(
         parameters,
         ions.elements,
@@ -242,6 +247,7 @@ def measure_network(
         draws,
         fitted,
         grain_atoms,
+        loose_atoms,
         at_ions,
         usable,
     )

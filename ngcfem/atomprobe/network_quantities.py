@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy import stats
 
 from ngcfem.atomprobe.binomial_intervals import wilson_interval
 from ngcfem.atomprobe.grain_sizes import (
@@ -41,8 +42,8 @@ def network_quantities(
 
     Notes
     -----
-    Intervals of the network are quantiles of facets drawn anew; of grains, of whole grains drawn
-    anew with their weights; of the composition of the grains, Wilson's.
+    Intervals of the network are quantiles of facets drawn anew; of grains, Student's and that of
+    the variance with the effective number of grains; of their composition, Wilson's.
     """
     logged = parameters
     if logged is None:
@@ -56,7 +57,8 @@ def network_quantities(
     ) -> Quantity:
         low = high = None
         if draws is not None and len(draws) and np.all(np.isfinite(draws)):
-            ends = np.quantile(draws, [0.025, 0.975])
+            # Two values are the ends themselves.
+            ends = draws if len(draws) == 2 else np.quantile(draws, [0.025, 0.975])
             low, high = min(float(ends[0]), value), max(float(ends[1]), value)
         return Quantity(
             value=value,
@@ -155,49 +157,57 @@ def _sizes(sizes: GrainSizes, make: _Maker) -> dict[str, Quantity]:
         return {}
     diameter, weight = sizes.diameter_nm[whole], sizes.weight[whole]
     roundness = sizes.sphericity[whole]
-    generator = np.random.default_rng(_SEED)
-    picks = generator.integers(0, number, (_DRAWS, number))
-
-    def mean(values: FloatArray, pick: FloatArray | slice) -> FloatArray:
-        return (values[pick] * weight[pick]).sum(axis=-1) / weight[pick].sum(axis=-1)
-
-    def variation(pick: FloatArray | slice) -> FloatArray:
-        square = mean(diameter**2, pick) - mean(diameter, pick) ** 2
-        return np.sqrt(np.maximum(square, 0.0)) / mean(diameter, pick)
-
-    every = slice(None)
+    share = weight / weight.sum()
+    effective = 1.0 / float(share @ share)
+    freedom = max(effective - 1.0, 1.0)
+    factor = float(stats.t.ppf(0.975, freedom))
+    ratio = np.sqrt(freedom / stats.chi2.ppf([0.975, 0.025], freedom))
     method = "whole grains with their half of the network, weighted by the inverse chance to be so"
+
+    def moments(values: FloatArray) -> tuple[float, float]:
+        mean = float(share @ values)
+        variance = float(share @ (values - mean) ** 2) * effective / freedom
+        return mean, float(np.sqrt(variance))
+
+    def mean(values: FloatArray) -> Quantity:
+        middle, deviation = moments(values)
+        half = factor * deviation / np.sqrt(effective)
+        return make("", middle, np.array([max(middle - half, 0.0), middle + half]), number, method)
+
+    middle, deviation = moments(diameter)
+    variation = deviation / middle
+    ends = np.array([variation * ratio[0], variation * ratio[1]])
     return {
-        "grains.equivalent_diameter": make(
-            "nm", float(mean(diameter, every)), mean(diameter, picks), number, method
-        ),
+        "grains.equivalent_diameter": mean(diameter).model_copy(update={"unit": "nm"}),
         "grains.diameter_variation": make(
-            "1", float(variation(every)), variation(picks), number, method
+            "1", variation, ends, number, method + "; interval of a normal distribution"
         ),
-        "grains.sphericity": make(
-            "1", float(mean(roundness, every)), mean(roundness, picks), number, method
-        ),
+        "grains.sphericity": mean(roundness).model_copy(update={"unit": "1"}),
     }
 
 
 def _grain_composition(
     found: NetworkFound, logged: dict[str, float | str | bool]
 ) -> dict[str, Quantity]:
-    total = float(found.grain_atoms.sum())
+    total, loose = float(found.grain_atoms.sum()), float(found.loose_atoms.sum())
     if total == 0.0:
         return {}
     result = {}
     for element in _MATERIAL:
         if element in found.elements:
-            share = float(found.grain_atoms[found.elements.index(element)]) / total
-            low, high = (float(end) for end in wilson_interval(share, total))
+            place = found.elements.index(element)
+            share = float(found.grain_atoms[place]) / total
+            shares = [share, float(found.loose_atoms[place]) / loose]
+            ends = wilson_interval(shares, [total, loose])
+            low, high = float(ends[0].min()), float(ends[1].max())
             result[f"composition.grain.{element}"] = Quantity(
                 value=100.0 * share,
                 lo95=100.0 * min(low, share),
                 hi95=100.0 * max(high, share),
                 n=int(total),
                 unit="at%",
-                method="raw ions with a margin from network, crystals, islands and surface; Wilson",
+                method="raw ions with a margin from network, crystals, islands and surface; "
+                "Wilson, with and without places rich in the element",
                 parameters=logged,
                 provenance="measured",
             )
