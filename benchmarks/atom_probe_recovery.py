@@ -25,9 +25,16 @@ import numpy as np
 from ngcfem.atomprobe.composition_field import composition_field
 from ngcfem.atomprobe.crystal_matching import TrueCrystals, match_crystals
 from ngcfem.atomprobe.crystal_quantities import crystal_quantities
-from ngcfem.atomprobe.crystal_results import CrystalParameters, CrystalsFound
+from ngcfem.atomprobe.crystal_results import (
+    CrystalParameters,
+    CrystalsFound,
+    crystal_regions,
+)
 from ngcfem.atomprobe.crystals import find_crystals
 from ngcfem.atomprobe.evaporation import EvaporationParameters, mass_ranges
+from ngcfem.atomprobe.grains import find_grains
+from ngcfem.atomprobe.network import measure_network
+from ngcfem.atomprobe.network_quantities import network_quantities
 from ngcfem.atomprobe.ranged_ions import RangedIons
 from ngcfem.atomprobe.ranging import UNRANGED, RangeTable
 from ngcfem.atomprobe.sc_rich import region_compositions, sc_rich_quantities
@@ -237,7 +244,9 @@ def analyse(ions: RangedIons) -> tuple[CrystalsFound, dict[str, Quantity]]:
     field = composition_field(ions, parameters.voxel_nm, parameters.kernel_sigma_nm)
     crystals = find_crystals(ions, field, parameters)
     found = crystal_quantities(crystals) | sc_rich_quantities(crystals)
-    return crystals, found | region_compositions(ions, crystals)
+    found |= region_compositions(ions, crystals)
+    grains = find_grains(ions, field, excluded=crystal_regions(crystals, field.grid))
+    return crystals, found | network_quantities(measure_network(ions, grains))
 
 
 def _true_crystals(truth: SpecimenTruth) -> TrueCrystals:
@@ -351,10 +360,14 @@ def _coverage_table(results: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*lines, "", f"All intervals together: {held} of {known} hold the truth{share}."]
 
 
-def results_of(directory: Path, specimens: Sequence[Specimen]) -> Iterator[Mapping[str, Any]]:
-    """Give the results, making those that are missing."""
+def results_of(
+    directory: Path, specimens: Sequence[Specimen], finished_only: bool = False
+) -> Iterator[Mapping[str, Any]]:
+    """Give the results, making those that are missing unless only finished ones are wanted."""
     for specimen in specimens:
         path = directory / f"{specimen.name}.json"
+        if not path.is_file() and finished_only:
+            continue
         if not path.is_file():
             print(f"{specimen.name} ...", flush=True)
             write_json_atomically(path, run(specimen))
@@ -372,11 +385,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Recovery of synthetic specimens.")
     parser.add_argument("--out", type=Path, default=Path("runs/atom_probe_recovery"))
     parser.add_argument("--only", help="name of one specimen, or the beginning of some")
+    parser.add_argument("--finished", action="store_true", help="show what is there, make nothing")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     specimens = [one for one in SPECIMENS if one.name.startswith(chosen.only or "")]
-    text = tables(list(results_of(chosen.out, specimens)))
+    text = tables(list(results_of(chosen.out, specimens, chosen.finished)))
     print(text)
     if chosen.write_docs:
         page = PAGE.read_text(encoding="utf-8")
