@@ -134,7 +134,7 @@ def surface_distance(
         offset, candidate = tree.query(
             points[near], k=number, distance_upper_bound=reach_nm + largest
         )
-        offset, candidate = offset.reshape(len(near), -1), candidate.reshape(len(near), -1)
+        offset, candidate = offset.reshape(-1, number), candidate.reshape(-1, number)
         reached = np.isfinite(offset[:, 0])
         near, candidate = near[reached], candidate[reached]
         # The last few of a point may be missing: its first stands in for them.

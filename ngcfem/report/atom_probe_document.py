@@ -86,6 +86,8 @@ def atom_probe_document(
 
     Raises
     ------
+    ValueError
+        If two sections have the same anchor.
     ResourceError
         If the disk is full.
 
@@ -112,6 +114,9 @@ def atom_probe_document(
         parameter_section(listed, composition),
         _provenance_section(summary),
     ]
+    anchors = [entry.anchor for entry in made]
+    if len(set(anchors)) < len(anchors):
+        raise ValueError(f"sections share an anchor: {', '.join(anchors)}")
     content = {entry.anchor: (entry.heading, entry.markup()) for entry in made}
     head = _head(title, summary, composition, analyses)
     write_text_atomically(path, document(title, content, head))

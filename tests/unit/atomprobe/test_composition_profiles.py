@@ -169,6 +169,8 @@ def test_distance_from_a_ball(specimens):
         else:
             assert every.min() <= found + 1e-12 < every.min() + 0.05
             assert every[at] == pytest.approx(found)
+    assert np.isnan(surface_distance(points + 100.0, surface, 2.5)[0]).all()
+    assert len(surface_distance(points[:0], surface, 2.5)[0]) == 0
 
 
 def test_proximity_histogram_of_a_ball(specimens):

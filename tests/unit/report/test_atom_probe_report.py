@@ -216,6 +216,9 @@ def test_regions_take_the_place_of_isosurfaces(specimen, tmp_path, monkeypatch):
     text = path.read_text(encoding="utf-8")
     assert "no renderer &lt;here&gt;" in text
     assert "Drawn are the regions" in text
+    twice = [ReportSection("slices", "Slices again")]
+    with pytest.raises(ValueError, match="share an anchor"):
+        atom_probe_document(path, "t", summary, field, analyses, sections=twice)
 
 
 def test_surfaces_of_too_many_triangles_are_found_on_larger_voxels(specimen, monkeypatch):
