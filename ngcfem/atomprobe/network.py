@@ -113,7 +113,7 @@ class NetworkFound:
 
 def measure_network(
     ions: RangedIons, grains: GrainLabels, parameters: NetworkParameters | None = None
-) -> NetworkFound:
+) -> NetworkFound | None:
     """Measure the network between grains on raw ions.
 
     Parameters
@@ -127,8 +127,9 @@ def measure_network(
 
     Returns
     -------
-    NetworkFound
-        The profile across the network, with all it follows from.
+    NetworkFound or None
+        The profile across the network, with all it follows from; None where there is no boundary
+        between grains, or no ion of the element.
 
     Notes
     -----
@@ -141,6 +142,8 @@ def measure_network(
     may hold boundaries that were not found, the other leaves out what is rich by chance.
     """
     parameters = parameters or NetworkParameters()
+    if grains.number < 2 or parameters.element not in ions.elements:
+        return None
     surfaces = refine_boundaries(
         ions,
         grains,
