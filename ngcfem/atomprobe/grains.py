@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from ngcfem.atomprobe.composition_field import CompositionField, VoxelGrid
+from ngcfem.atomprobe.composition_field import CompositionField, VoxelGrid, composition_field
 from ngcfem.atomprobe.facet_fit import fit_facets, ions_beside
 from ngcfem.atomprobe.facets import BoundaryFaces, facets_of
 from ngcfem.atomprobe.grain_merging import Contacts, merge_basins
@@ -45,6 +45,9 @@ class GrainParameters:
         usual layer gives.
     least_contact_nm2 : float
         Basins that touch over a smaller area are not made one for it.
+    least_significance : float
+        The specimen is one grain unless the excess of one half of the ions at the boundaries that
+        the other half shows is so many times its error.
     smallest_diameter_nm : float
         Basins of a smaller equivalent diameter are given to a neighbour.
     n_rounds : int
@@ -61,6 +64,7 @@ class GrainParameters:
     reach_nm: float = 1.6
     merge_share: float = 0.3
     least_contact_nm2: float = 5.0
+    least_significance: float = 5.0
     smallest_diameter_nm: float = 3.0
     n_rounds: int = 6
 
@@ -122,7 +126,8 @@ def find_grains(
     Returns
     -------
     GrainLabels
-        A grain for each voxel of the specimen, those of the network and of the crystals included.
+        A grain for each voxel of the specimen, those of the network and of the crystals included;
+        a single one where there is no network.
 
     Notes
     -----
@@ -133,26 +138,21 @@ def find_grains(
     Kullback-Leibler divergence times the number of atoms. This is repeated with the layer fitted
     anew until nothing changes.
     """
-    from skimage.segmentation import watershed
-
     parameters = parameters or GrainParameters()
     inside = field.inside
     excluded = np.zeros(field.grid.shape, np.int8) if excluded is None else excluded
     usable = inside & (excluded == 0)
-    sheet = sheet_composition(
-        field,
-        parameters.element,
-        parameters.sheet_sigma_nm,
-        parameters.sheet_extent_nm,
-        parameters.n_directions,
-        usable,
-    )
-    steps = parameters.marker_sigma_nm / field.grid.voxel_nm
-    smooth = ndimage.gaussian_filter(sheet, steps, mode="nearest")
-    around = 2 * max(1, round(steps)) + 1
-    lowest = ndimage.minimum_filter(smooth, around, mode="nearest") == smooth
-    markers, _ = ndimage.label(lowest & inside, np.ones((3, 3, 3)))
-    labels = np.asarray(watershed(sheet, markers, mask=inside), dtype=np.int32)
+    if (
+        parameters.element not in field.elements
+        or not usable.any()
+        or _significance(ions, field, usable, parameters) < parameters.least_significance
+    ):
+        whole = inside.astype(np.int32)
+        none = LayerProfile(
+            0.0, 0.0, parameters.expected_thickness_nm, parameters.expected_sigma_nm
+        )
+        return GrainLabels(field.grid, whole, whole.astype(np.float32), excluded, none)
+    sheet, labels = _basins(field, usable, parameters)
     matrix = _mode(field.fraction(parameters.element)[usable])
     rim = float(np.quantile(sheet[usable], 0.9))
     profile = LayerProfile(
@@ -167,6 +167,62 @@ def find_grains(
             break
         labels = order[labels]
     return GrainLabels(field.grid, labels, sheet, excluded, profile)
+
+
+def _basins(
+    field: CompositionField, usable: BoolArray, parameters: GrainParameters
+) -> tuple[npt.NDArray[np.float32], Int32Array]:
+    """Average over plates and divide along what is rich: too many basins."""
+    from skimage.segmentation import watershed
+
+    inside = field.inside
+    sheet = sheet_composition(
+        field,
+        parameters.element,
+        parameters.sheet_sigma_nm,
+        parameters.sheet_extent_nm,
+        parameters.n_directions,
+        usable,
+    )
+    steps = parameters.marker_sigma_nm / field.grid.voxel_nm
+    smooth = ndimage.gaussian_filter(sheet, steps, mode="nearest")
+    around = 2 * max(1, round(steps)) + 1
+    lowest = ndimage.minimum_filter(smooth, around, mode="nearest") == smooth
+    markers, _ = ndimage.label(lowest & inside, np.ones((3, 3, 3)))
+    return sheet, np.asarray(watershed(sheet, markers, mask=inside), dtype=np.int32)
+
+
+def _significance(
+    ions: RangedIons, field: CompositionField, usable: BoolArray, parameters: GrainParameters
+) -> float:
+    """Excess of one half of the ions at the boundaries that the other half shows, over its error.
+
+    Basins of mere noise are bounded by what is rich by chance; the other half knows nothing of it.
+    """
+    first = np.random.default_rng(_SEED).random(len(ions)) < 0.5
+    shown = composition_field(ions.subset(first), field.grid.voxel_nm, 0.0, field.grid)
+    _, labels = _basins(shown, usable & shown.inside, parameters)
+    faces = BoundaryFaces.of(labels, field.grid)
+    if len(faces.pair) == 0:
+        return 0.0
+    rest = ions.subset(~first)
+    bounds = np.zeros(field.grid.shape, dtype=bool)
+    bounds.ravel()[field.grid.voxel_of(faces.centre_nm)] = True
+    distance = np.asarray(ndimage.distance_transform_edt(~bounds)) * field.grid.voxel_nm
+    voxel = field.grid.voxel_of(rest.position_nm)
+    usable_ions = usable.ravel()[voxel]
+    part, atoms = rest.atoms_of(parameters.element), rest.atoms()
+    near = usable_ions & (distance.ravel()[voxel] < 0.5 * parameters.expected_thickness_nm)
+    far = usable_ions & (distance.ravel()[voxel] > parameters.expected_thickness_nm)
+    amount = [float(atoms[chosen].sum()) for chosen in (near, far)]
+    if min(amount) == 0.0:
+        return 0.0
+    share = [
+        float(part[chosen].sum()) / max(n, 1.0)
+        for chosen, n in zip((near, far), amount, strict=True)
+    ]
+    error = np.sqrt(sum(c * (1.0 - c) / n for c, n in zip(share, amount, strict=True)))
+    return (share[0] - share[1]) / max(float(error), 1e-12)
 
 
 def _merge_round(

@@ -206,8 +206,10 @@ def fit_amplitude(histogram: DistanceHistogram, shape: LayerProfile) -> tuple[fl
 
     Returns
     -------
-    tuple of float
-        Atomic fractions; the excess may be negative. Both 0 where there are no counts.
+    matrix : float
+        Atomic fraction; 0 where there are no counts.
+    excess : float
+        Atomic fraction, which may be negative; 0 where there are no counts.
     """
     held = histogram.atoms > 0.0
     atoms, part = histogram.atoms[held], histogram.part[held]

@@ -47,6 +47,8 @@ class NetworkParameters:
     sheet_share : float
         Nor do those count where the composition averaged over plates exceeds that of the grains by
         more than this share of what it does in the network: boundaries that were not found.
+    sheet_noise : float
+        Nor where it does so by this many standard deviations of its noise.
     n_draws : int
         Draws of the bootstrap.
     """
@@ -59,6 +61,7 @@ class NetworkParameters:
     n_rounds: int = 2
     grain_margin_nm: float = 1.0
     sheet_share: float = 0.75
+    sheet_noise: float = 3.5
     n_draws: int = 200
 
 
@@ -113,7 +116,7 @@ class NetworkFound:
 
 def measure_network(
     ions: RangedIons, grains: GrainLabels, parameters: NetworkParameters | None = None
-) -> NetworkFound:
+) -> NetworkFound | None:
     """Measure the network between grains on raw ions.
 
     Parameters
@@ -127,8 +130,9 @@ def measure_network(
 
     Returns
     -------
-    NetworkFound
-        The profile across the network, with all it follows from.
+    NetworkFound or None
+        The profile across the network, with all it follows from; None where there is no boundary
+        between grains, or no ion of the element.
 
     Notes
     -----
@@ -141,6 +145,8 @@ def measure_network(
     may hold boundaries that were not found, the other leaves out what is rich by chance.
     """
     parameters = parameters or NetworkParameters()
+    if grains.number < 2 or parameters.element not in ions.elements:
+        return None
     surfaces = refine_boundaries(
         ions,
         grains,
@@ -225,7 +231,9 @@ def measure_network(
     loose_atoms = per_range[ions.label[deep]].sum(axis=0).astype(np.float64)
     if deep.any() and on.any():
         low, high = float(np.median(sheet[deep])), float(np.median(sheet[on]))
-        deep &= sheet < low + parameters.sheet_share * (high - low)
+        noise = 1.4826 * float(np.median(np.abs(sheet[deep] - low)))
+        limit = min(parameters.sheet_share * (high - low), parameters.sheet_noise * noise)
+        deep &= sheet < low + limit
     grain_atoms = per_range[ions.label[deep]].sum(axis=0).astype(np.float64)
     fitted = fit(np.ones(count), surfaces.profile, grain_atoms)
     profile = LayerProfile(fitted[2 + 2 * rich], fitted[3 + 2 * rich], fitted[0], fitted[1])

@@ -114,6 +114,8 @@ def _amounts(found: NetworkFound, make: _Maker) -> dict[str, Quantity]:
     picks = [generator.integers(0, number, number) for _ in range(_DRAWS)]
     density = area.sum() / surfaces.volume_nm3
     densities = np.array([area[pick].sum() for pick in picks]) / surfaces.volume_nm3
+    with np.errstate(divide="ignore"):
+        intercepts = 2.0 / densities
     anisotropy = intercept_anisotropy(area, normal)
     ratios = np.array([intercept_anisotropy(area[pick], normal[pick]) for pick in picks[:100]])
     points = surfaces.points_nm
@@ -132,7 +134,7 @@ def _amounts(found: NetworkFound, make: _Maker) -> dict[str, Quantity]:
     return {
         "interface.area_density": make("nm^-1", float(density), densities, number, shell),
         "grains.lineal_intercept": make(
-            "nm", float(2.0 / density), 2.0 / densities, number, "2 V / A; " + shell
+            "nm", float(2.0 / density), intercepts, number, "2 V / A; " + shell
         ),
         "grains.anisotropy": make(
             "1", max(anisotropy, 1.0), ratios, number, "from areas and normals of facets"
