@@ -22,25 +22,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from ngcfem.atomprobe.composition_field import composition_field
 from ngcfem.atomprobe.crystal_matching import TrueCrystals, match_crystals
-from ngcfem.atomprobe.crystal_quantities import crystal_quantities
-from ngcfem.atomprobe.crystal_results import (
-    CrystalParameters,
-    CrystalsFound,
-    crystal_regions,
-)
-from ngcfem.atomprobe.crystals import find_crystals
 from ngcfem.atomprobe.evaporation import EvaporationParameters, mass_ranges
-from ngcfem.atomprobe.grains import find_grains
-from ngcfem.atomprobe.network import measure_network
-from ngcfem.atomprobe.network_quantities import network_quantities
 from ngcfem.atomprobe.ranged_ions import RangedIons
 from ngcfem.atomprobe.ranging import UNRANGED, RangeTable
-from ngcfem.atomprobe.sc_rich import region_compositions, sc_rich_quantities
+from ngcfem.atomprobe.regions import measure_regions
 from ngcfem.atomprobe.statistics import quantities_of
 from ngcfem.atomprobe.statistics_comparison import ComparedQuantity
-from ngcfem.atomprobe.statistics_sections import Quantity
 from ngcfem.case.build import build_statistics
 from ngcfem.case.schema import load_case
 from ngcfem.errors import RefusedError
@@ -204,9 +192,9 @@ def run(specimen: Specimen) -> dict[str, Any]:
     kept = label != UNRANGED
     ions = RangedIons(table, evaporated.position_nm[kept], label[kept], int((~kept).sum()))
     start = time.monotonic()
-    crystals, found = analyse(ions)
+    measured = measure_regions(ions)
     seconds = time.monotonic() - start
-    match = match_crystals(crystals, _true_crystals(truth))
+    match = match_crystals(measured.crystals, _true_crystals(truth))
     known = quantities_of(truth.statistics)
     return {
         "specimen": asdict(specimen),
@@ -232,21 +220,10 @@ def run(specimen: Specimen) -> dict[str, Any]:
                     key, quantity.unit, quantity, known[key]
                 ).first_holds_second,
             }
-            for key, quantity in found.items()
+            for key, quantity in measured.quantities.items()
             if key in known and not key.startswith("source.")
         ],
     }
-
-
-def analyse(ions: RangedIons) -> tuple[CrystalsFound, dict[str, Quantity]]:
-    """Analyse a specimen with the defaults: crystals, and all numbers found."""
-    parameters = CrystalParameters()
-    field = composition_field(ions, parameters.voxel_nm, parameters.kernel_sigma_nm)
-    crystals = find_crystals(ions, field, parameters)
-    found = crystal_quantities(crystals) | sc_rich_quantities(crystals)
-    found |= region_compositions(ions, crystals)
-    grains = find_grains(ions, field, excluded=crystal_regions(crystals, field.grid))
-    return crystals, found | network_quantities(measure_network(ions, grains))
 
 
 def _true_crystals(truth: SpecimenTruth) -> TrueCrystals:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ngcfem.atomprobe.agglomerates import agglomerate_size
 from ngcfem.atomprobe.composition_field import CompositionField, composition_field
-from ngcfem.atomprobe.crystal_quantities import crystal_quantities
+from ngcfem.atomprobe.crystal_quantities import CONTACT_NM, crystal_quantities
 from ngcfem.atomprobe.crystals import (
     CrystalParameters,
     CrystalsFound,
@@ -119,6 +120,9 @@ def measure_regions(
         **sc_rich_quantities(crystals),
         **region_compositions(ions, crystals),
     }
+    groups = agglomerate_size(crystals, CONTACT_NM)
+    if groups is not None:
+        quantities["crystals.agglomerate_size"] = groups
     say("network")
     network, failure = None, ""
     try:

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ngcfem.atomprobe.composition_field import composition_field
+from ngcfem.atomprobe.crystal_profile import (
+    CRYSTAL_PROFILE_NAME,
+    crystal_profile,
+    profile_text,
+)
 from ngcfem.atomprobe.crystals import CrystalsFound
 from ngcfem.atomprobe.field_analyses import FieldAnalysisSettings, analyse_field
 from ngcfem.atomprobe.measured_statistics import DataSource, measured_statistics
@@ -150,6 +155,8 @@ def analyse_specimen(
     if all(ions.atoms_of(element).any() for element in REGION_ELEMENTS):
         regions = measure_regions(ions, parameters.regions, watch.stage)
         write_text_atomically(directory / "crystals.csv", _crystal_table(regions.crystals))
+        around = crystal_profile(ions, regions.crystals)
+        write_text_atomically(directory / CRYSTAL_PROFILE_NAME, profile_text(around))
         statistics, remarks = _statistics(request, data, data_set, regions)
         lines += _in_words(regions, remarks)
         if statistics is not None:
