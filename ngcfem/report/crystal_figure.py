@@ -110,9 +110,9 @@ def crystal_figure(record: RunRecord) -> tuple[bytes, str, str] | None:
         draw_crystals(entries, AXIS_INDEX[axis]),
         "Crystals in the colours of the lattice direction along the load",
         f"{len(entries)} crystals, coloured by the direction of the lattice that lies along the "
-        "load before deformation. Left: where these directions are in the standard triangle of cubic "
-        "lattices. Right: the crystals as balls of their volumes, seen from the side, the nearer "
-        "ones in front.",
+        "load before deformation. Left: where these directions are in the standard triangle of "
+        "cubic lattices. Right: the crystals as balls of their volumes, seen from the side, the "
+        "nearer ones in front.",
     )
 
 
