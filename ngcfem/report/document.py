@@ -6,6 +6,7 @@ from typing import Any
 
 from ngcfem.report.colours import phase_colours
 from ngcfem.report.comparison_section import comparison_section
+from ngcfem.report.crystal_figure import crystal_figure
 from ngcfem.report.figures import draw_curve, draw_health, draw_phases
 from ngcfem.report.localization_section import band_figure, localization_section
 from ngcfem.report.page import (
@@ -101,6 +102,11 @@ def build_report(run_directory: Path) -> Path:
             "localization": ("Localization", localization),
             **{name: sections[name] for name in places[after:]},
         }
+    if "crystals" in drawn:
+        sections["problem"] = (
+            sections["problem"][0],
+            joined([problem_section(record), drawn["crystals"]]),
+        )
     report = run_directory / "report.html"
     write_text_atomically(report, document(title, sections, _head(record, title)))
     return report
@@ -130,9 +136,10 @@ def _draw_figures(record: RunRecord) -> dict[str, tuple[bytes, str, str]]:
             if record.data is not None
             else f"Homogenized curve of the cell: {curve.label}; every dot is a step.",
         )
-    bands = band_figure(record)
-    if bands is not None:
-        figures["bands"] = bands
+    for name, draw in (("bands", band_figure), ("crystals", crystal_figure)):
+        figure = draw(record)
+        if figure is not None:
+            figures[name] = figure
     course = record.summary.get("course", {})
     if len(course.get("true_strain", [])) > 1:
         if course.get("phases"):
