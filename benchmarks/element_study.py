@@ -81,37 +81,29 @@ class Problem:
 
 
 def problems() -> list[Problem]:
-    """List all problems in the order in which they are solved, cheap ones first."""
-    listed = [
-        Problem("sphere, set B, j2", element, size_nm)
-        for size_nm in (1.3, 0.9)
-        for element in ELEMENTS
-    ]
+    """List all problems, cheap ones first, the elements beside each other."""
+    listed = both("sphere, set B, j2", 1.3) + both("sphere, set B, j2", 0.9)
     listed += [
         Problem("sphere, set B, j2", "p2-nodal", size_nm, share=share)
         for size_nm in (1.3, 0.9)
         for share in (0.2, 0.4)
     ]
-    for element in ELEMENTS:
-        listed += [
-            Problem("sphere, set A, j2", element, 1.3, parameter_set="a"),
-            Problem("sphere, set B, drucker-prager", element, 1.3, "drucker-prager"),
-            Problem("sphere, set B, mohr-coulomb", element, 1.3, "mohr-coulomb"),
-            Problem(
-                "sphere, set B, j2, crystal of slip", element, 1.3, crystal="crystal-plasticity"
-            ),
-        ]
-    for element in ELEMENTS:
-        listed.append(Problem("composite of 8 grains, set B, j2", element, 0.0))
-    for element in ELEMENTS:
-        listed.append(Problem("sphere, set B, j2", element, 0.65))
-    for element in ELEMENTS:
-        listed.append(Problem("composite of 8 grains, set A, j2", element, 0.0, parameter_set="a"))
-    for element in ELEMENTS:
-        listed.append(
-            Problem("composite of 8 grains, set B, mohr-coulomb", element, 0.0, "mohr-coulomb")
-        )
+    listed += both("sphere, set A, j2", 1.3, parameter_set="a")
+    for glass in ("drucker-prager", "mohr-coulomb"):
+        listed += both(f"sphere, set B, {glass}", 1.3, glass=glass)
+    listed += both("sphere, set B, j2, crystal of slip", 1.3, crystal="crystal-plasticity")
+    listed += both("composite of 8 grains, set B, j2", 0.0)
+    listed += both("sphere, set B, j2", 0.65)
+    listed += both("composite of 8 grains, set A, j2", 0.0, parameter_set="a")
+    listed += both("composite of 8 grains, set B, mohr-coulomb", 0.0, glass="mohr-coulomb")
     return listed
+
+
+def both(
+    name: str, size_nm: float, glass: str = "j2", parameter_set: str = "b", crystal: str = "j2"
+) -> list[Problem]:
+    """One problem with either element."""
+    return [Problem(name, element, size_nm, glass, parameter_set, crystal) for element in ELEMENTS]
 
 
 def material_of(problem: Problem, phase: str, region: str) -> Any:
@@ -256,13 +248,16 @@ def write_document(results: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def provenance() -> str:
-    """Commit, date and machine of the results."""
+    """Commit, date and machine of the table."""
     commit = subprocess.run(
         ["git", "describe", "--always"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
     date = time.strftime("%Y-%m-%d", time.gmtime())
     machine = f"{platform.machine()}, {os.cpu_count()} processors"
-    return f"Made by `python benchmarks/element_study.py`, commit {commit}, {date}, {machine}.\n"
+    return (
+        f"Made by `python benchmarks/element_study.py`, written at commit {commit}, {date}, "
+        f"{machine}.\n"
+    )
 
 
 def main() -> None:
