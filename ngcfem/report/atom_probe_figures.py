@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _PANEL_INCH = 3.4
 _HIGHEST_QUANTILE = 0.998
-_MAJORITY = 0.5
 _FULL_SHARE = 0.1
 
 
@@ -104,19 +103,23 @@ def draw_composition_profiles(
     Returns
     -------
     bytes
-        PNG: above the elements of at most half of the atoms, below the others.
+        PNG: below the element with the most atoms, above the others.
     """
     with styled():
         figure = new_figure((4.9 if len(profiles) < 3 else 3.7) * len(profiles), 5.4)
         panels = figure.subplots(
             2, len(profiles), squeeze=False, sharex="col", height_ratios=(2.0, 1.0)
         )
+        # The same colour, and the same place, for an element in all panels.
+        totals: dict[str, int] = {}
+        for profile in profiles.values():
+            for name in profile.elements:
+                totals[name] = totals.get(name, 0) + int(profile.atoms_of(name).sum())
+        colours = phase_colours([name for name, number in totals.items() if number])
+        main = max(totals, key=lambda name: totals[name], default="")
         for (title, profile), (above, below) in zip(profiles.items(), panels.T, strict=True):
-            totals = {name: int(profile.atoms_of(name).sum()) for name in profile.elements}
-            everything = max(sum(totals.values()), 1)
-            colours = phase_colours([name for name, number in totals.items() if number])
             for name, colour in colours.items():
-                axes = below if totals[name] > _MAJORITY * everything else above
+                axes = below if name == main else above
                 _draw_profile(axes, profile, name, colour)
             for axes in (above, below):
                 axes.set_ylabel("at%")
