@@ -58,6 +58,7 @@ _SOLUTE = "Sc"
 _QUICK_REACH_NM = 1.2
 _NEIGHBOUR_REACH_NM = 1.3
 _SURFACE_POINTS = 200
+_SHAPE_COST = 5.0
 
 
 def find_crystals(
@@ -166,7 +167,8 @@ def find_crystals(
         ],
         composition,
         inside,
-        least_gain,
+        # of noise, five more parameters make more
+        least_gain + (_SHAPE_COST if shapes.any() else 0.0),
         chosen,
     )
     return found_from_fits(
@@ -274,7 +276,8 @@ def _pooled(fits: list[Fit], parameters: CrystalParameters) -> tuple[float, floa
         order = np.argsort(value)
         half = np.searchsorted(np.cumsum(weight[order]), 0.5 * weight.sum())
         result.append(float(value[order][min(int(half), len(value) - 1)]))
-    return float(np.exp(result[0])), result[1]
+    # wider than that is no blur of a surface but a shallow depression of the noise
+    return min(float(np.exp(result[0])), parameters.largest_blur_nm), result[1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,7 +87,7 @@ def _layer(found: NetworkFound, make: _Maker) -> dict[str, Quantity]:
         if element in found.elements:
             place = 3 + 2 * found.elements.index(element)
             result[f"interface.{key}"] = make(
-                "nm",
+                "at.frac nm",
                 float(fitted[0] * fitted[place]),
                 draws[:, 0] * draws[:, place],
                 number,
