@@ -152,7 +152,12 @@ def distance_histogram(
     )
 
 
-def fit_layer(histogram: DistanceHistogram, start: LayerProfile) -> LayerProfile:
+def fit_layer(
+    histogram: DistanceHistogram,
+    start: LayerProfile,
+    expected_nm: float = 1.0,
+    spread_nm: float = np.inf,
+) -> LayerProfile:
     """Fit a layer to counts by weighted least squares.
 
     Parameters
@@ -161,6 +166,10 @@ def fit_layer(histogram: DistanceHistogram, start: LayerProfile) -> LayerProfile
         The counts.
     start : LayerProfile
         Where to start.
+    expected_nm : float
+        Thickness expected beforehand.
+    spread_nm : float
+        Standard deviation of this expectation; infinite for none.
 
     Returns
     -------
@@ -181,7 +190,8 @@ def fit_layer(histogram: DistanceHistogram, start: LayerProfile) -> LayerProfile
 
     def misfit(values: FloatArray) -> FloatArray:
         own = LayerProfile(*(float(value) for value in values))
-        return (own.fraction(distance, variance) - fraction) / error
+        prior = (own.thickness_nm - expected_nm) / spread_nm
+        return np.append((own.fraction(distance, variance) - fraction) / error, prior)
 
     low, high = [1e-4, 1e-4, 0.2, 0.05], [0.9, 0.9, 4.0, 1.5]
     first = [start.matrix, start.excess, start.thickness_nm, start.sigma_nm]

@@ -37,6 +37,9 @@ class NetworkParameters:
         Largest distance in the fit of the layer; beyond, the grains count.
     bin_nm : float
         Width of a bin of the profile.
+    expected_thickness_nm, thickness_spread_nm : float
+        Thickness of the network expected beforehand, and the standard deviation of this: where
+        contrast and counts are low, box and blur cannot be told apart without.
     least_facet_nm2 : float
         Smaller facets are taken to be where their neighbours put them.
     n_rounds : int
@@ -57,6 +60,8 @@ class NetworkParameters:
     reach_nm: float = 1.8
     profile_reach_nm: float = 1.2
     bin_nm: float = 0.1
+    expected_thickness_nm: float = 1.0
+    thickness_spread_nm: float = 0.3
     least_facet_nm2: float = 4.0
     n_rounds: int = 2
     grain_margin_nm: float = 1.0
@@ -201,7 +206,9 @@ def measure_network(
     group = order * _N_VARIANCES // max(count, 1)
     groups = (group[:, None] == np.arange(_N_VARIANCES)).astype(np.float64)
 
-    def fit(weights: FloatArray, start: LayerProfile, far: FloatArray) -> FloatArray:
+    def fit(
+        weights: FloatArray, start: LayerProfile, far: FloatArray, expected_nm: float
+    ) -> FloatArray:
         held = groups * weights[:, None]
         counted = np.einsum("ebk,kg->ebg", atoms, held)
         amount = np.maximum((groups * (weights * beside_each)[:, None]).sum(axis=0), 1.0)
@@ -217,7 +224,7 @@ def measure_network(
                 np.append(np.tile(spread, inner), 0.0),
             )
 
-        layer = fit_layer(histogram(rich), start)
+        layer = fit_layer(histogram(rich), start, expected_nm, parameters.thickness_spread_nm)
         result = [layer.thickness_nm, layer.sigma_nm]
         for element in range(len(ions.elements)):
             result += fit_amplitude(histogram(element), layer)
@@ -235,7 +242,8 @@ def measure_network(
         limit = min(parameters.sheet_share * (high - low), parameters.sheet_noise * noise)
         deep &= sheet < low + limit
     grain_atoms = per_range[ions.label[deep]].sum(axis=0).astype(np.float64)
-    fitted = fit(np.ones(count), surfaces.profile, grain_atoms)
+    expected_nm = parameters.expected_thickness_nm
+    fitted = fit(np.ones(count), surfaces.profile, grain_atoms, expected_nm)
     profile = LayerProfile(fitted[2 + 2 * rich], fitted[3 + 2 * rich], fitted[0], fitted[1])
     generator = np.random.default_rng(_SEED)
     draws = np.empty((parameters.n_draws, len(fitted)))
@@ -243,7 +251,9 @@ def measure_network(
         weights = np.bincount(generator.integers(0, count, count), minlength=count)
         between = generator.random()
         far = between * loose_atoms + (1.0 - between) * grain_atoms
-        draw[:] = fit(weights.astype(np.float64), profile, far)
+        expected_nm = parameters.expected_thickness_nm
+        expected_nm += parameters.thickness_spread_nm * generator.normal()
+        draw[:] = fit(weights.astype(np.float64), profile, far, expected_nm)
     return NetworkFound(
         parameters,
         ions.elements,

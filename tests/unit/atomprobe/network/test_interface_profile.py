@@ -59,6 +59,12 @@ def test_fit_finds_the_layer_within_its_counting_error():
     assert excess.mean() == pytest.approx(0.154, rel=0.01)
 
 
+def test_expected_thickness_counts_only_where_the_data_are_silent():
+    rich, poor = counts_of(LAYER, 500_000, 3), counts_of(LAYER, 20, 3)
+    assert fit_layer(rich, LAYER, 2.0, 0.3).thickness_nm == pytest.approx(1.1, abs=0.06)
+    assert fit_layer(poor, LAYER, 2.0, 0.05).thickness_nm == pytest.approx(2.0, abs=0.1)
+
+
 def test_amplitude_is_exact_without_noise_and_may_be_negative():
     distance = 0.05 + 0.1 * np.arange(12)
     poor = LayerProfile(0.3, -0.1, 1.1, 0.3)
