@@ -206,7 +206,7 @@ def fit_amplitude(histogram: DistanceHistogram, shape: LayerProfile) -> tuple[fl
 
     Returns
     -------
-    matrix, excess : float
+    tuple of float
         Atomic fractions; the excess may be negative. Both 0 where there are no counts.
     """
     held = histogram.atoms > 0.0
