@@ -73,7 +73,7 @@ class FieldAnalysisSettings:
     profile_bin_nm: float = 0.5
     proximity_reach_nm: float = 3.0
     proximity_bin_nm: float = 0.2
-    proximity_sample: int = 1_000_000
+    proximity_sample: int = 500_000
     neighbour_orders: int = 5
     neighbour_labellings: int = 49
     neighbour_sample: int = 20_000

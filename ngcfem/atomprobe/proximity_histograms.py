@@ -21,7 +21,7 @@ def proximity_histogram(
     surface: Isosurface,
     reach_nm: float = 4.0,
     bin_nm: float = 0.2,
-    largest_sample: int = 1_000_000,
+    largest_sample: int = 500_000,
     seed: int = 0,
 ) -> CompositionProfile:
     """Take the composition against the distance from an isosurface.

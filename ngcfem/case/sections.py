@@ -371,7 +371,17 @@ def _petsc_options(value: object) -> object:
 class SolverSection(Section):
     """Tolerances, step control and linear solver."""
 
-    element: Literal["p2"] = Field(default="p2", description="Displacement element.")
+    element: Literal["p2", "p2-nodal"] = Field(
+        default="p2",
+        description="Displacement element: quadratic, or quadratic with a pressure that is "
+        "averaged at the vertices of each body.",
+    )
+    local_pressure_share: float = Field(
+        default=_SOLVER.local_pressure_share,
+        gt=0.0,
+        le=1.0,
+        description='Share of the bulk stiffness that "p2-nodal" does not average; 1 is "p2".',
+    )
     residual_tolerance: Annotated[float, BeforeValidator(_residual_tolerance)] = Field(
         default=_SOLVER.residual_tolerance,
         json_schema_extra={

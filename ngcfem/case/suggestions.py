@@ -7,7 +7,6 @@ from ngcfem.case.values import is_number
 
 _PLANNED: dict[str, str] = {
     "crystal": "crystal plasticity is not in this version",
-    "p2-nodal": "the nodal bulk term is not in this version",
 }
 
 _SYNONYMS: dict[str, str] = {

@@ -500,26 +500,68 @@ def _apt(
     ],
     ranges: Annotated[Path, typer.Argument(metavar="RANGES", help="Ranges: .rrng, .rng or .env.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Directory to write to; made if missing.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Statistics file (.json; the rest goes beside it), or a directory for all.",
+        ),
     ],
     background: Annotated[
         bool,
         typer.Option("--background", help="Take the background off the composition."),
     ] = False,
+    ranging_only: Annotated[
+        bool, typer.Option("--ranging-only", help="Stop at composition and mass spectrum.")
+    ] = False,
+    parameters: Annotated[
+        Path | None,
+        typer.Option("--parameters", help="Voxels, kernel, thresholds, ... (TOML)."),
+    ] = None,
+    sweep: Annotated[
+        bool,
+        typer.Option("--sweep", help="Show how each number moves with each parameter (long)."),
+    ] = False,
+    sweep_of: Annotated[
+        str,
+        typer.Option("--sweep-of", help="The same of these parameters alone, with commas."),
+    ] = "",
+    title: Annotated[str, typer.Option("--title", help="Name of material and state.")] = "",
+    efficiency: Annotated[
+        float | None,
+        typer.Option("--efficiency", min=0.0, max=1.0, help="Detection efficiency, if known."),
+    ] = None,
+    true_strain: Annotated[
+        float | None,
+        typer.Option("--true-strain", help="Strain of the material; negative in compression."),
+    ] = None,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="The data were made: say so of every number.")
+    ] = False,
 ) -> None:
-    """Range an atom probe data set.
+    """Find and measure the regions of an atom probe data set.
 
-    Writes its composition by element, ion and range with counting errors, the mass spectrum with
-    its ranges, and what is suspicious about them. Regions and the statistics file are not measured
-    yet.
+    Ranges it, lays its composition on voxels, finds crystals, Sc-rich regions, network and grains,
+    and writes the statistics file that cells are generated from, a report and tables.
 
-    Example: ngcfem apt specimen.apt specimen.rrng --out ranged
+    Example: ngcfem apt specimen.apt specimen.rrng --out statistics.json
     """
-    from ngcfem.cli.progress import count_progress
-    from ngcfem.workflow.atom_probe import apt_stage
+    from ngcfem.cli.progress import analysis_progress
+    from ngcfem.workflow.specimen_analysis import SpecimenRequest, analyse_specimen
 
-    with count_progress("ions") as watch:
-        text = apt_stage(data, ranges, out, background, watch)
+    names = [name.strip() for name in sweep_of.split(",") if name.strip()]
+    request = SpecimenRequest(
+        subtract_background=background,
+        ranging_only=ranging_only,
+        parameters=parameters,
+        sweep=names if sweep or names else None,
+        synthetic=synthetic,
+        efficiency=efficiency,
+        true_strain=true_strain,
+        title=title,
+    )
+    with analysis_progress() as watch:
+        text = analyse_specimen(data, ranges, out, request, watch)
     _print(text)
 
 
@@ -573,9 +615,9 @@ def _apt_synthetic(
     from ngcfem.case.realizations import chosen_realization
     from ngcfem.case.schema import load_case
     from ngcfem.cli.progress import count_progress
-    from ngcfem.workflow.apt_synthetic import SpecimenRequest, apt_synthetic_stage
+    from ngcfem.workflow.apt_synthetic import SyntheticRequest, apt_synthetic_stage
 
-    request = SpecimenRequest(
+    request = SyntheticRequest(
         size_nm=_numbers("--size", size),
         efficiency=efficiency,
         parameters=parameters,
@@ -593,9 +635,15 @@ def _apt_synthetic(
 
 @app.command("apt-compare")
 def _apt_compare(
-    first: Annotated[Path, typer.Argument(metavar="STATISTICS", help="Statistics file (JSON).")],
+    first: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|DIR", help="Statistics file (JSON), or directory that apt wrote."
+        ),
+    ],
     second: Annotated[
-        Path, typer.Argument(metavar="STATISTICS", help="Another one, as of the deformed state.")
+        Path,
+        typer.Argument(metavar="FILE|DIR", help="Another one, as of the deformed state."),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Directory of table and figure.")

@@ -10,6 +10,7 @@ from ngcfem.constitutive.nonlocal_parameters import (
     has_internal_length,
 )
 from ngcfem.constitutive.parameters import (
+    DECOUPLED_VOLUME,
     check_parameters,
     mesh_dependent,
     resolve_parameters,
@@ -71,6 +72,11 @@ class Material:
     def characteristic_length_nm(self) -> float:
         """Internal length of the nonlocal field; 0 without one, or with diffusion."""
         return self.resolved.get(CHARACTERISTIC_LENGTH, 0.0)
+
+    @property
+    def has_decoupled_volume(self) -> bool:
+        """Whether the pressure is K tr(strain), whatever flows, and nothing else depends on it."""
+        return self.law in DECOUPLED_VOLUME
 
     @property
     def diffusion_coefficient_nm2_per_s(self) -> float:

@@ -243,6 +243,10 @@ def strength_parameters(law: str) -> tuple[str, ...]:
     return tuple(spec.name for spec in law_parameters(law) if spec.is_strength)
 
 
+DECOUPLED_VOLUME: frozenset[str] = frozenset({"elastic", "j2"})
+"""Laws whose pressure is K tr(strain), whatever flows, while nothing else depends on it."""
+
+
 def softens(law: str, values: Mapping[str, float | str]) -> bool:
     """Whether the strength falls anywhere with plastic strain.
 

@@ -1,7 +1,7 @@
 """Assembly of residual forces, tangent matrix and the border that the macroscopic unknowns add."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpi4py import MPI
 
@@ -19,6 +19,9 @@ from ngcfem.fem.periodic import RepresentativeVolume
 from ngcfem.fem.quadrature import QUADRATURE_DEGREE, QuadraticElements, scatter_add
 from ngcfem.loading.platens import Platens
 from ngcfem.quantities import BoolArray, Boundary, FloatArray, Int32Array, IntArray
+
+if TYPE_CHECKING:
+    from ngcfem.fem.nodal_tangent import NodalTangent
 
 TANGENT_CHUNK = 16384
 
@@ -52,6 +55,8 @@ class FluctuationSpace:
     moduli : ndarray, shape (points, 81)
         Tangent moduli dP_iJ/dF_kL in GPa at 27 i + 9 J + 3 k + L, at the integration points of the
         owned cells, cell by cell; the caller writes them before `assemble_tangent`.
+    nodal_tangent : NodalTangent or None
+        Part of the tangent that couples more than the nodes of a cell, and is not in `matrix`.
 
     Raises
     ------
@@ -109,6 +114,7 @@ class FluctuationSpace:
         self.matrix = dolfinx.fem.petsc.create_matrix(self._form)
         self.matrix.setVariableBlockSizes(np.full(self.owned_nodes, d, dtype=np.int32))
         self.held: BoolArray = held_components(self.space, volume, boundary, platens)
+        self.nodal_tangent: NodalTangent | None = None
         self._conditions: list[Any] = []
         if not self.has_translations:
             self._conditions = [
@@ -132,6 +138,22 @@ class FluctuationSpace:
             coeffs={self._integral: self._moduli_of_displacement().reshape(len(self.dofs), -1)},
         )
         self.matrix.assemble()
+        if self.nodal_tangent is not None:
+            self.nodal_tangent.assemble()
+
+    def multiply_tangent(self, x: PETSc.Vec, y: PETSc.Vec) -> None:
+        """Multiply the whole tangent with a displacement; collective.
+
+        Parameters
+        ----------
+        x : petsc4py.PETSc.Vec
+            Displacement in nm.
+        y : petsc4py.PETSc.Vec
+            Receives the forces in nN.
+        """
+        self.matrix.mult(x, y)
+        if self.nodal_tangent is not None:
+            self.nodal_tangent.add_product(x, y)
 
     def _moduli_of_displacement(self) -> FloatArray:
         """Moduli between the components of the displacement gradient, shape (points, d^4)."""
@@ -232,6 +254,8 @@ class FluctuationSpace:
             )
             forces[held] = 0.0
             border[:, column] = forces.ravel()
+        if self.nodal_tangent is not None:
+            self.nodal_tangent.add_border(border, components, transposed)
         return border
 
     def integral(self, values: FloatArray) -> FloatArray:
@@ -252,7 +276,7 @@ class FluctuationSpace:
         return self.comm.allreduce(self.element.weights.ravel() @ values, op=MPI.SUM)
 
     def integrated_moduli(self) -> FloatArray:
-        """Integrate the tangent moduli over the undeformed volume.
+        """Derivative of V0 times the macroscopic stress by macroscopic F, at a fixed fluctuation.
 
         Collective.
 
@@ -266,7 +290,10 @@ class FluctuationSpace:
         for start in range(0, self.number_of_points, TANGENT_CHUNK):
             rows = slice(start, min(start + TANGENT_CHUNK, self.number_of_points))
             total += (weights[rows] @ self.moduli[rows]).reshape(9, 9)
-        return self.comm.allreduce(total, op=MPI.SUM)
+        total = self.comm.allreduce(total, op=MPI.SUM)
+        if self.nodal_tangent is not None:
+            total += self.nodal_tangent.integrated_moduli()
+        return total
 
     def with_ghosts(self, owned: FloatArray) -> FloatArray:
         """Extend owned nodal values by those of the ghost nodes.

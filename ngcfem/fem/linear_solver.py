@@ -18,7 +18,7 @@ A nonlocal field chi adds a third pair of rows and columns, scaled alike
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mpi4py import MPI
@@ -27,6 +27,7 @@ import numpy as np
 from petsc4py import PETSc
 
 from ngcfem.fem.assembly import FluctuationSpace, translation_modes
+from ngcfem.fem.nodal_field import NodalFieldCoupling
 from ngcfem.fem.regularization import NonlocalField
 from ngcfem.quantities import FloatArray
 
@@ -78,11 +79,14 @@ class FieldBlock:
         Holds the assembled matrices.
     columns, rows : ndarray, shape (owned unknowns, c)
         Couplings C_m and B_m with the macroscopic components, not yet scaled for these.
+    nodal : NodalFieldCoupling or None
+        Couplings with the displacement by way of an averaged volume.
     """
 
     field: NonlocalField
     columns: FloatArray
     rows: FloatArray
+    nodal: NodalFieldCoupling | None = None
 
 
 class BorderedSystem:
@@ -91,9 +95,9 @@ class BorderedSystem:
     Parameters
     ----------
     space : FluctuationSpace
-        Holds the tangent matrix K.
+        Multiplies with the tangent K.
     multigrid : petsc4py.PETSc.PC
-        Preconditioner of K.
+        Preconditioner of K, made from the assembled part of it.
     translations : petsc4py.PETSc.NullSpace or None
         Null space of K.
     columns, rows : ndarray, shape (owned nodes * d, c)
@@ -114,7 +118,7 @@ class BorderedSystem:
         macroscopic: FloatArray,
         block: FieldBlock | None = None,
     ) -> None:
-        self._matrix = space.matrix
+        self._space = space
         self._comm = space.comm
         self._multigrid = multigrid
         self._translations = translations
@@ -165,7 +169,7 @@ class BorderedSystem:
         """
         values = x.array_r
         self._input.array[:] = values[: self._displacements]
-        self._matrix.mult(self._input, self._output)
+        self._space.multiply_tangent(self._input, self._output)
         result = y.array
         if self._block is not None:
             field = self._block.field
@@ -173,6 +177,10 @@ class BorderedSystem:
             field.force_by_field.multAdd(self._field_input, self._output, self._output)
             field.matrix.mult(self._field_input, self._field_output)
             field.field_by_displacement.multAdd(self._input, self._field_output, self._field_output)
+            if self._block.nodal is not None:
+                self._block.nodal.add_products(
+                    self._input, self._field_input, self._output, self._field_output
+                )
             result[self._displacements : self._local] = self._field_output.array_r
         result[: self._displacements] = self._output.array_r
         if self._count:
@@ -306,7 +314,9 @@ class BorderedSolver:
         scaled = None
         if block is not None:
             self.use_gmres = True
-            scaled = FieldBlock(block.field, block.columns / self.length, block.rows / self.length)
+            scaled = replace(
+                block, columns=block.columns / self.length, rows=block.rows / self.length
+            )
         self._block = scaled
         self._system = BorderedSystem(
             self._space,

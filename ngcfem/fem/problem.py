@@ -20,6 +20,8 @@ from ngcfem.fem.linear_solver import BorderedSolver, FieldBlock
 from ngcfem.fem.material_points import MaterialPoints
 from ngcfem.fem.monitors import Monitors
 from ngcfem.fem.newton import EquilibriumState, NewtonOutcome, NewtonSolver
+from ngcfem.fem.nodal_field import NodalFieldCoupling
+from ngcfem.fem.nodal_pressure import NodalPressure
 from ngcfem.fem.periodic import RepresentativeVolume
 from ngcfem.fem.plastic_field import PlasticField, gather_plastic_field
 from ngcfem.fem.predictor import affine_guess, secant_guess
@@ -121,7 +123,15 @@ class PeriodicProblem:
             orientation,
             self._strength_factor,
         )
+        self._nodal_pressure: NodalPressure | None = None
+        if self.options.element == "p2-nodal":
+            self._nodal_pressure = NodalPressure(
+                self._space, materials, kinematics, self.options.local_pressure_share
+            )
         self._nonlocal = self._make_field(materials)
+        self._nodal_field: NodalFieldCoupling | None = None
+        if self._nodal_pressure is not None and self._nonlocal is not None:
+            self._nodal_field = self._nodal_pressure.coupling_with(self._nonlocal)
         self._coupling = np.zeros(
             (self._space.number_of_points if self._nonlocal else 0, COUPLING_COLUMNS)
         )
@@ -420,10 +430,13 @@ class PeriodicProblem:
         if self._nonlocal is not None:
             self._nonlocal.set_time_increment(self._time_increment_s)
             nonlocal_arguments = (self._nonlocal.at_points(field), self._coupling)
+        averaged = None
+        if self._nodal_pressure is not None:
+            averaged = self._nodal_pressure.averaged_volume(gradient)
         error: Exception | None = None
         try:
             status, asymmetry = self._points.evaluate(
-                gradient,
+                gradient if averaged is None else averaged.deformation_gradient,
                 self._time_increment_s,
                 self.options.viscosity_gpa_s,
                 stress,
@@ -443,6 +456,8 @@ class PeriodicProblem:
             failure = STATUS_TEXT[2]
         self._spent["constitutive"] += time.process_time() - started
         started = time.process_time()
+        if self._nodal_pressure is not None and averaged is not None and not failure:
+            self._nodal_pressure.share(averaged, stress, space.moduli, self._coupling)
         if failure:
             forces = np.zeros((space.owned_nodes, space.dimension))
             force_residual, scale, mean = np.inf, 1.0, np.zeros((3, 3))
@@ -496,11 +511,25 @@ class PeriodicProblem:
             coupling = self._coupling[self._nonlocal.points]
             self._nonlocal.row_scale = row_scale
             self._nonlocal.assemble(coupling)
-            block = FieldBlock(self._nonlocal, *self._nonlocal.border(coupling, components))
+            columns_of_field, rows_of_field = self._nonlocal.border(coupling, components)
+            nodal = self._nodal_field_coupling(columns_of_field, rows_of_field, components)
+            block = FieldBlock(self._nonlocal, columns_of_field, rows_of_field, nodal)
         middle = time.process_time()
         self._linear.update(columns, rows, macroscopic, block)
         self._spent["assembly"] += middle - started
         self._spent["preconditioner"] += time.process_time() - middle
+
+    def _nodal_field_coupling(
+        self, columns: FloatArray, rows: FloatArray, components: IntArray
+    ) -> NodalFieldCoupling | None:
+        """Linearize what couples field and averaged volume; adds to the border of the field."""
+        if self._nodal_field is None or self._nodal_pressure is None:
+            return None
+        self._nodal_field.assemble(
+            self._nodal_pressure.pressure_by_field, self._nodal_pressure.variable_by_average
+        )
+        self._nodal_field.add_border(columns, rows, components)
+        return self._nodal_field
 
     def _accept(self, state: EquilibriumState) -> None:
         """Commit a converged configuration."""
@@ -605,8 +634,11 @@ class PeriodicProblem:
         EllipticityState or None
             None if nothing has flowed in the step.
         """
+        seen = self._point_deformation_gradient
+        if self._nodal_pressure is not None:
+            seen = self._nodal_pressure.averaged_volume(seen).deformation_gradient
         return monitor.look(
-            self._point_deformation_gradient,
+            seen,
             self._time_increment_s,
             axis,
             self._field_at_points(),

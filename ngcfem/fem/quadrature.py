@@ -266,3 +266,30 @@ def scatter_add(element_values: FloatArray, dofs: Int32Array, target: FloatArray
         target[:, component] += np.bincount(
             flat, weights=element_values[:, :, component].ravel(), minlength=len(target)
         )[: len(target)]
+
+
+def moments_of_forces(
+    gradients: FloatArray, weights: FloatArray, tensors: FloatArray, shape: FloatArray
+) -> FloatArray:
+    """Element forces of a tensor field, weighted by each of the linear shape functions.
+
+    Parameters
+    ----------
+    gradients : ndarray, shape (m, q, a, d)
+        Gradients of the displacement shape functions in 1/nm.
+    weights : ndarray, shape (m, q)
+        Volume of each integration point in nm^3.
+    tensors : ndarray, shape (m, q, 9)
+        Tensors T at the integration points, row-major.
+    shape : ndarray, shape (q, v)
+        Linear shape functions of the vertices at the integration points.
+
+    Returns
+    -------
+    ndarray, shape (m, a * d, v)
+        Integrals of T_iJ dN_a/dX_J N_v.
+    """
+    m, q, _, d = gradients.shape
+    weighted = tensors.reshape(m, q, 3, 3)[:, :, :d, :d] * weights[:, :, None, None]
+    by_node = np.matmul(gradients, weighted.transpose(0, 1, 3, 2))
+    return (by_node.reshape(m, q, -1).transpose(0, 2, 1)) @ shape

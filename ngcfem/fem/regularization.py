@@ -23,7 +23,8 @@ from petsc4py import PETSc
 
 from ngcfem.constitutive.material import Material
 from ngcfem.fem.assembly import FluctuationSpace
-from ngcfem.fem.quadrature import reference_gradients
+from ngcfem.fem.coordinate_matrix import coordinate_matrix, repeated_columns, repeated_rows
+from ngcfem.fem.quadrature import moments_of_forces, reference_gradients
 from ngcfem.quantities import FloatArray, IntArray
 
 SMALLEST_FIELD = 1e-3
@@ -96,6 +97,10 @@ class NonlocalField:
         Unknowns of all ranks.
     points : ndarray of int, shape (active points,)
         Integration points in the field's domain.
+    cells : ndarray of int, shape (active cells,)
+        Owned cells in the field's domain.
+    cell_unknowns : ndarray of int, shape (active cells, d + 1)
+        Number, over all ranks, of the unknown at each vertex of these cells.
 
     Notes
     -----
@@ -136,27 +141,27 @@ class NonlocalField:
         self._local = (index_map.size_local + index_map.num_ghosts) * self._count
         self._work = dolfinx.la.vector(index_map, self._count)
 
-        self._cells = np.flatnonzero(groups[volume.phase] >= 0)
-        group = groups[volume.phase[self._cells]]
+        self.cells: IntArray = np.flatnonzero(groups[volume.phase] >= 0)
+        group = groups[volume.phase[self.cells]]
         self._dofs = (
-            vertices.dofmap.list[self._cells].astype(np.int64) * self._count + group[:, None]
+            vertices.dofmap.list[self.cells].astype(np.int64) * self._count + group[:, None]
         )
         element = space.element
         per_cell = element.number_of_points
-        self.points: IntArray = (self._cells[:, None] * per_cell + np.arange(per_cell)).ravel()
-        self._weights = element.weights[self._cells]
-        self._square_length = lengths_nm[volume.phase[self._cells]] ** 2
+        self.points: IntArray = (self.cells[:, None] * per_cell + np.arange(per_cell)).ravel()
+        self._weights = element.weights[self.cells]
+        self._square_length = lengths_nm[volume.phase[self.cells]] ** 2
         self._diffusion: FloatArray | None = None
         if diffusion_nm2_per_s is not None and (diffusion_nm2_per_s > 0.0).any():
-            self._diffusion = diffusion_nm2_per_s[volume.phase[self._cells]]
+            self._diffusion = diffusion_nm2_per_s[volume.phase[self.cells]]
         self._time_increment_s = 0.0
         linear = basix.create_element(basix.ElementFamily.P, basix.CellType[simplex.name], 1)
         points = element.reference_points
         self._shape = linear.tabulate(0, points)[0, :, :, 0]
-        inverse = element.inverse_jacobian[self._cells]
+        inverse = element.inverse_jacobian[self.cells]
         # (m, q, a, d): gradients of the linear shape functions
         self._gradients = np.matmul(reference_gradients(linear, points)[None], inverse)
-        self._displacement_gradients = element.shape_gradients(self._cells)
+        self._displacement_gradients = element.shape_gradients(self.cells)
 
         used = self._summed(np.ones(self._dofs.shape))
         self._unused = np.flatnonzero(used == 0.0)
@@ -180,33 +185,34 @@ class NonlocalField:
         vertex = np.asarray(index_map.local_to_global(local), dtype=np.int64)
         number = (vertex[:, None] * self._count + np.arange(self._count)).ravel()
         field = number[self._dofs]
+        self.cell_unknowns: IntArray = field
         nodes = space.space.dofmap.index_map
         local = np.arange(nodes.size_local + nodes.num_ghosts, dtype=np.int32)
         node = np.asarray(nodes.local_to_global(local), dtype=np.int64)
-        held = space.held[space.dofs[self._cells]].reshape(len(self._cells), -1)
-        displacement = node[space.dofs[self._cells]][:, :, None] * d + np.arange(d)
+        held = space.held[space.dofs[self.cells]].reshape(len(self.cells), -1)
+        displacement = node[space.dofs[self.cells]][:, :, None] * d + np.arange(d)
         # Negative numbers are left out: held components take no part in the coupling.
-        displacement = np.where(held, -1, displacement.reshape(len(self._cells), -1))
+        displacement = np.where(held, -1, displacement.reshape(len(self.cells), -1))
         rows = (space.owned_nodes * d, space.global_nodes * d)
         columns = (self.owned, self.global_size)
         fixed = number[self._unused]
-        self.matrix = _coordinate_matrix(
+        self.matrix = coordinate_matrix(
             self._comm,
             (columns, columns),
-            np.concatenate([_repeated_rows(field, field), fixed]),
-            np.concatenate([_repeated_columns(field, field), fixed]),
+            np.concatenate([repeated_rows(field, field), fixed]),
+            np.concatenate([repeated_columns(field, field), fixed]),
         )
-        self.force_by_field = _coordinate_matrix(
+        self.force_by_field = coordinate_matrix(
             self._comm,
             (rows, columns),
-            _repeated_rows(displacement, field),
-            _repeated_columns(displacement, field),
+            repeated_rows(displacement, field),
+            repeated_columns(displacement, field),
         )
-        self.field_by_displacement = _coordinate_matrix(
+        self.field_by_displacement = coordinate_matrix(
             self._comm,
             (columns, rows),
-            _repeated_rows(field, displacement),
-            _repeated_columns(field, displacement),
+            repeated_rows(field, displacement),
+            repeated_columns(field, displacement),
         )
         prefix = f"ngcfem_field_{id(self):x}_"
         options = PETSc.Options()
@@ -258,7 +264,7 @@ class NonlocalField:
         self._work.array[: self.owned] = owned
         self._work.scatter_forward()
         values = np.zeros((self._space.volume.number_of_owned_cells, self._dofs.shape[1]))
-        values[self._cells] = self._work.array[self._dofs]
+        values[self.cells] = self._work.array[self._dofs]
         return values
 
     def from_vertices(self, cell_values: FloatArray) -> FloatArray:
@@ -275,7 +281,7 @@ class NonlocalField:
             Field.
         """
         count = self._summed(np.ones(self._dofs.shape))
-        return self._summed(cell_values[self._cells]) / np.maximum(count, 1.0)
+        return self._summed(cell_values[self.cells]) / np.maximum(count, 1.0)
 
     def at_points(self, owned: FloatArray) -> FloatArray:
         """Values of the field at all integration points; collective.
@@ -311,7 +317,7 @@ class NonlocalField:
         magnitude : float
             Norm of the summed magnitudes in nm^3, floored.
         """
-        values = self.at_vertices(owned)[self._cells]
+        values = self.at_vertices(owned)[self.cells]
         difference = self._weights * (values @ self._shape.T - source.reshape(self._weights.shape))
         flux = np.einsum("mab,mb->ma", self._stiffness, values)
         mass = difference @ self._shape
@@ -333,13 +339,13 @@ class NonlocalField:
         -----
         Rows of the field are multiplied by `row_scale`, its columns divided by the cell length.
         """
-        d, q = self._space.dimension, self._weights.shape[1]
+        q = self._weights.shape[1]
         shaped = coupling.reshape(-1, q, COUPLING_COLUMNS)
         length, scale = self._space.volume.source.cell_length_nm, self.row_scale
         self._assemble_field(shaped)
-        forces = self._displacement_forces(shaped[:, :, 2:11], d)
+        forces = self._displacement_forces(shaped[:, :, 2:11])
         self.force_by_field.setValuesCOO(forces.ravel() / length)
-        sources = self._displacement_forces(shaped[:, :, 11:], d)
+        sources = self._displacement_forces(shaped[:, :, 11:])
         self.field_by_displacement.setValuesCOO(-scale * sources.transpose(0, 2, 1).ravel())
 
     def _assemble_field(self, shaped: FloatArray) -> None:
@@ -391,12 +397,8 @@ class NonlocalField:
             thing.destroy()
         return step
 
-    def _displacement_forces(self, tensors: FloatArray, d: int) -> FloatArray:
-        """Integrals of T_iJ dN_a/dX_J N_b, shape (m, nodes * d, d + 1)."""
-        m, q = tensors.shape[:2]
-        weighted = tensors.reshape(m, q, 3, 3)[:, :, :d, :d] * self._weights[:, :, None, None]
-        by_node = np.matmul(self._displacement_gradients, weighted.transpose(0, 1, 3, 2))
-        return (by_node.reshape(m, q, -1).transpose(0, 2, 1)) @ self._shape
+    def _displacement_forces(self, tensors: FloatArray) -> FloatArray:
+        return moments_of_forces(self._displacement_gradients, self._weights, tensors, self._shape)
 
     def border(self, coupling: FloatArray, components: IntArray) -> tuple[FloatArray, FloatArray]:
         """Coupling of the field with the free macroscopic components; collective.
@@ -447,28 +449,3 @@ class NonlocalField:
         local = np.array([weights @ (field - source), weights @ source])
         total = self._comm.allreduce(local, op=MPI.SUM)
         return float(total[0]), float(total[1])
-
-
-def _repeated_rows(rows: IntArray, columns: IntArray) -> IntArray:
-    return np.repeat(rows, columns.shape[1], axis=1).ravel()
-
-
-def _repeated_columns(rows: IntArray, columns: IntArray) -> IntArray:
-    return np.tile(columns, (1, rows.shape[1])).ravel()
-
-
-def _coordinate_matrix(
-    comm: Any,
-    sizes: tuple[tuple[int, int], tuple[int, int]],
-    rows: IntArray,
-    columns: IntArray,
-) -> PETSc.Mat:
-    """Matrix that takes its values by `setValuesCOO` in the order of the coordinates."""
-    matrix = PETSc.Mat().create(comm)
-    matrix.setSizes(sizes)
-    matrix.setType(PETSc.Mat.Type.AIJ)
-    matrix.setPreallocationCOO(
-        rows.astype(PETSc.IntType),
-        columns.astype(PETSc.IntType),
-    )
-    return matrix

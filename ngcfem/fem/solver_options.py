@@ -10,8 +10,12 @@ class SolverOptions:
 
     Parameters
     ----------
-    element : {"p2"}
-        Displacement element.
+    element : {"p2", "p2-nodal"}
+        Displacement element: quadratic, or quadratic with a pressure that is averaged at the
+        vertices of each body (`ngcfem.fem.nodal_pressure`).
+    local_pressure_share : float
+        Share of the bulk stiffness that "p2-nodal" leaves with the integration point, over 0; with
+        1 it is plain "p2".
     residual_tolerance : float
         Relative norm of the nodal residual forces at which an increment has converged; the
         macroscopic stress components that are prescribed must meet it too.
@@ -46,6 +50,7 @@ class SolverOptions:
     """
 
     element: str = "p2"
+    local_pressure_share: float = 0.1
     residual_tolerance: float = 1e-7
     maximum_newton_iterations: int = 16
     linear_tolerance: float = 1e-3

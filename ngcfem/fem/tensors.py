@@ -22,6 +22,40 @@ def determinants(tensor: FloatArray) -> FloatArray:
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
+def transposed_inverses(tensor: FloatArray) -> FloatArray:
+    """Transposes of the inverses, by cofactors.
+
+    Parameters
+    ----------
+    tensor : ndarray, shape (n, 9)
+        Row-major tensors.
+
+    Returns
+    -------
+    ndarray, shape (n, 9)
+        Row-major; not finite for a singular tensor.
+    """
+    a, b, c, d, e, f, g, h, i = tensor.T
+    cofactors = np.stack(
+        [
+            e * i - f * h,
+            f * g - d * i,
+            d * h - e * g,
+            c * h - b * i,
+            a * i - c * g,
+            b * g - a * h,
+            b * f - c * e,
+            c * d - a * f,
+            a * e - b * d,
+        ],
+        axis=1,
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (
+            cofactors / (a * cofactors[:, 0] + b * cofactors[:, 1] + c * cofactors[:, 2])[:, None]
+        )
+
+
 def trace(tensor: FloatArray) -> FloatArray:
     """Traces.
 

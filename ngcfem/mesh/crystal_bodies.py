@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from ngcfem.mesh.connected_cells import connected_cells
 from ngcfem.mesh.periodic_mesh import PeriodicMesh
 from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.quantities import FloatArray, IntArray
@@ -66,7 +65,7 @@ def crystal_bodies(mesh: PeriodicMesh, phase: str, by_grain: bool = False) -> Cr
     if by_grain:
         _, label = np.unique(mesh.grain[cells], return_inverse=True)
     else:
-        label = _connected(mesh.torus_node[vertices])
+        label = connected_cells(mesh.torus_node[vertices])
     place, total = _measured(mesh, cells, label, int(label.max(initial=-1)) + 1)
     order = np.arange(len(total))
     if not by_grain:
@@ -135,18 +134,3 @@ def inclusion_bodies(mesh: PeriodicMesh, phase: str, cell: PeriodicCell) -> Crys
         nearest = np.minimum(distance, nearest)
     place, volume = _measured(mesh, cells, number, len(cell.inclusions))
     return CrystalBodies(cells, number, place @ mesh.lattice, volume)
-
-
-def _connected(vertices: IntArray) -> IntArray:
-    """Number of the connected part of each cell, given its vertices modulo the lattice."""
-    size, corners = vertices.shape
-    facets = np.concatenate(
-        [np.sort(np.delete(vertices, k, axis=1), axis=1) for k in range(corners)]
-    )
-    owner = np.tile(np.arange(size), corners)
-    _, facet = np.unique(facets, axis=0, return_inverse=True)
-    order = np.argsort(facet.ravel(), kind="stable")
-    same = np.flatnonzero(np.diff(facet.ravel()[order]) == 0)
-    left, right = owner[order[same]], owner[order[same + 1]]
-    graph = coo_array((np.ones(len(left)), (left, right)), shape=(size, size))
-    return connected_components(graph, directed=False)[1].astype(np.int64)

@@ -136,7 +136,7 @@ def _head(
         (f"{data.get('n_ions', 0):,}".replace(",", " "), "ions"),
         (f"{100.0 * float(summary.get('ranged_fraction') or 0.0):.1f} %", "in ranges"),
         (f"{100.0 * analyses.bulk_fraction:.2f} at%", f"{name} in the whole"),
-        (f"{composition.volume_nm3:,.0f} nm³".replace(",", " "), "volume"),
+        (f"{composition.volume_nm3:,.0f}".replace(",", " "), "volume [nm³]"),
         (f"{composition.kernel_sigma_nm:g} nm", "delocalization, standard deviation"),
     ]
     if len(effective):

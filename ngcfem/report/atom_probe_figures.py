@@ -107,7 +107,7 @@ def draw_composition_profiles(
         PNG: above the elements of at most half of the atoms, below the others.
     """
     with styled():
-        figure = new_figure(4.9 * len(profiles), 5.6)
+        figure = new_figure((4.9 if len(profiles) < 3 else 3.7) * len(profiles), 5.4)
         panels = figure.subplots(
             2, len(profiles), squeeze=False, sharex="col", height_ratios=(2.0, 1.0)
         )

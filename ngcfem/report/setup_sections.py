@@ -452,6 +452,11 @@ def _load_in_words(load: Mapping[str, Any]) -> str:
 def _element_in_words(name: Any) -> Content:
     if name == "p2":
         return "p2: quadratic tetrahedra, 4 integration points"
+    if name == "p2-nodal":
+        return (
+            "p2-nodal: quadratic tetrahedra, 4 integration points, pressure averaged at the "
+            "vertices of each body"
+        )
     return None if name is None else str(name)
 
 

@@ -1,9 +1,10 @@
 """Figure of two statistics files side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ngcfem.atomprobe.crystal_profile import ProfileTable
 from ngcfem.atomprobe.statistics_comparison import ComparedQuantity
 from ngcfem.atomprobe.statistics_sections import Quantity
 from ngcfem.report.colours import MEASURED, MODEL, SECONDARY
@@ -71,6 +72,38 @@ def draw_statistics_comparison(
         axes.set_xlabel(f"ratio to {first_name}")
         if shown:
             axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
+        return png(figure)
+
+
+def draw_profile_comparison(profiles: Mapping[str, ProfileTable], element: str) -> bytes:
+    """Draw the profiles of several states into one figure.
+
+    Parameters
+    ----------
+    profiles : mapping of str to ProfileTable
+        Profiles by the name of their state.
+    element : str
+        Element whose share is drawn.
+
+    Returns
+    -------
+    bytes
+        PNG: share over the distance from the surface of the crystals, with the 95 % intervals of
+        counting.
+    """
+    with styled():
+        figure = new_figure(6.4, 4.2)
+        axes = figure.subplots()
+        axes.axvline(0.0, color=SECONDARY, linewidth=1.0, linestyle="--")
+        for (name, profile), colour in zip(profiles.items(), (MEASURED, MODEL), strict=True):
+            share, low, high = profile.fraction(element)
+            x = profile.centres_nm
+            axes.fill_between(x, 100.0 * low, 100.0 * high, color=colour, alpha=0.2, linewidth=0.0)
+            axes.plot(x, 100.0 * share, color=colour, label=name)
+        axes.set_xlabel("distance from the surface of the nearest crystal [nm], inside negative")
+        axes.set_ylabel(f"{element} [at%]")
+        axes.set_ylim(bottom=0.0)
+        axes.legend()
         return png(figure)
 
 

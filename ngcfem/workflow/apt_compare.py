@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from ngcfem.atomprobe.crystal_profile import CRYSTAL_PROFILE_NAME, read_profile
 from ngcfem.atomprobe.statistics import read_statistics
 from ngcfem.atomprobe.statistics_comparison import (
     ComparedQuantity,
@@ -17,6 +18,8 @@ from ngcfem.results.atomic import write_bytes_atomically, write_text_atomically
 
 TABLE_NAME = "comparison.csv"
 FIGURE_NAME = "comparison.png"
+PROFILE_FIGURE_NAME = "crystal_profile.png"
+STATISTICS_NAME = "statistics.json"
 
 
 def apt_compare_stage(first: Path, second: Path, directory: Path | None = None) -> str:
@@ -25,9 +28,10 @@ def apt_compare_stage(first: Path, second: Path, directory: Path | None = None) 
     Parameters
     ----------
     first, second : Path
-        Statistics files; of a deformed material, the undeformed one first.
+        Statistics files, or directories that hold one as statistics.json; of a deformed material,
+        the undeformed one first.
     directory : Path or None
-        Where to write table and figure; nothing is written if not given.
+        Where to write table and figures; nothing is written if not given.
 
     Returns
     -------
@@ -38,7 +42,15 @@ def apt_compare_stage(first: Path, second: Path, directory: Path | None = None) 
     ------
     InputError
         With every finding in either file.
+
+    Notes
+    -----
+    If both are directories with a profile of composition around the crystals, as `ngcfem apt`
+    writes it, a figure of both profiles is made as well.
     """
+    both = first.is_dir() and second.is_dir()
+    profiles = [path / CRYSTAL_PROFILE_NAME for path in (first, second)] if both else []
+    first, second = (path / STATISTICS_NAME if path.is_dir() else path for path in (first, second))
     findings: list[Finding] = []
     read: list[StatisticsFile] = []
     for path in (first, second):
@@ -55,13 +67,23 @@ def apt_compare_stage(first: Path, second: Path, directory: Path | None = None) 
     text = _in_words(rows, read, (first, second))
     if directory is None:
         return text
-    from ngcfem.report.statistics_comparison_figure import draw_statistics_comparison
+    from ngcfem.report.statistics_comparison_figure import (
+        draw_profile_comparison,
+        draw_statistics_comparison,
+    )
 
     directory.mkdir(parents=True, exist_ok=True)
     names = _names(read, (first, second))
     write_text_atomically(directory / TABLE_NAME, _table(rows))
     write_bytes_atomically(directory / FIGURE_NAME, draw_statistics_comparison(rows, *names))
-    return f"{text}\n\nwritten to {directory}: {TABLE_NAME}, {FIGURE_NAME}"
+    written = [TABLE_NAME, FIGURE_NAME]
+    if profiles and all(path.is_file() for path in profiles):
+        tables = dict(zip(names, map(read_profile, profiles), strict=True))
+        write_bytes_atomically(
+            directory / PROFILE_FIGURE_NAME, draw_profile_comparison(tables, "Sc")
+        )
+        written.append(PROFILE_FIGURE_NAME)
+    return f"{text}\n\nwritten to {directory}: {', '.join(written)}"
 
 
 def _names(statistics: Sequence[StatisticsFile], paths: Sequence[Path]) -> list[str]:

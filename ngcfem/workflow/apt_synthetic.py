@@ -37,7 +37,7 @@ _LARGEST_STRETCH = 10.0
 
 
 @dataclass(frozen=True)
-class SpecimenRequest:
+class SyntheticRequest:
     """What a user asks of a synthetic specimen, as it stands on the command line.
 
     Parameters
@@ -73,7 +73,7 @@ class SpecimenRequest:
 def apt_synthetic_stage(
     target: Case | Path,
     directory: Path,
-    request: SpecimenRequest,
+    request: SyntheticRequest,
     watch: Callable[[int, int], None] | None = None,
 ) -> str:
     """Evaporate the cell of a case or a deformed one of a run; write data, ranges and truth.
@@ -84,7 +84,7 @@ def apt_synthetic_stage(
         A valid case of three dimensions with statistics, or the directory of a run of one.
     directory : Path
         Where to write; made if missing.
-    request : SpecimenRequest
+    request : SyntheticRequest
         Options.
     watch : callable, optional
         Called with the share that is done in percent, and 100.
@@ -161,13 +161,13 @@ def apt_synthetic_stage(
 
 
 def checked_request(
-    request: SpecimenRequest,
+    request: SyntheticRequest,
 ) -> tuple[EvaporationParameters, HomogeneousDeformation | None]:
     """Turn the options into parameters and deformation.
 
     Parameters
     ----------
-    request : SpecimenRequest
+    request : SyntheticRequest
         Options.
 
     Returns
@@ -238,7 +238,7 @@ def _gradient(values: Sequence[float]) -> FloatArray | None:
 
 
 def _size(
-    request: SpecimenRequest, cell: PeriodicCell, deformation: Deformation | None
+    request: SyntheticRequest, cell: PeriodicCell, deformation: Deformation | None
 ) -> FloatArray:
     """Edges of the box: those asked for, or of the box around the cell."""
     if request.size_nm:

@@ -39,6 +39,8 @@ MEMORY_OF_AN_UNKNOWN_B = 4600.0
 """Tangent with its coarse levels, element matrices, moduli and states of the material points."""
 MEMORY_OF_A_FIELD_CELL_B = 8500.0
 """Couplings with a nonlocal field and their matrices, per element in its domain."""
+MEMORY_OF_A_NODAL_CELL_B = 5500.0
+"""Averages of the element "p2-nodal" and their matrix, per element; 4.8 and 5.6 kB were seen."""
 CPU_OF_AN_UNKNOWN_S = 25e-6
 """CPU time of one Newton iteration per unknown."""
 START_OF_A_PROCESS_S = 6.0
@@ -172,12 +174,14 @@ def estimate_cost(case: Case, size: ProblemSize, ranks: int = 1) -> CostEstimate
     -----
     Memory is that of the processes plus so many bytes an unknown, CPU time so many microseconds an
     unknown and Newton iteration: multigrid keeps the number of Krylov iterations bounded, so that
-    both are linear. A nonlocal field adds so many bytes an element. In the plane an unknown has
-    fewer neighbours; the constants of space are taken.
+    both are linear. A nonlocal field and the element "p2-nodal" add so many bytes an element. In
+    the plane an unknown has fewer neighbours; the constants of space are taken.
     """
     increments = build_load_path(case).increments
     memory = ranks * MEMORY_OF_A_PROCESS_GIB + MEMORY_OF_AN_UNKNOWN_B * size.unknowns / GIB
     memory += MEMORY_OF_A_FIELD_CELL_B * size.field_cells / GIB
+    if case.solver.element == "p2-nodal":
+        memory += MEMORY_OF_A_NODAL_CELL_B * size.cells / GIB
     step = NEWTON_ITERATIONS * CPU_OF_AN_UNKNOWN_S * size.unknowns
     output = case.output
     snapshots = math.ceil(increments / output.fields_every) if output.fields_every else 0

@@ -422,12 +422,6 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "solver.petsc.-mg_levels_ksp_max_it",
         ("dash",),
     ),
-    "element planned": (
-        "grow = true",
-        'element = "p2-nodal"',
-        "solver.element",
-        ("not in this version",),
-    ),
     "tolerance": (
         "grow = true",
         "residual_tolerance = 2.0",

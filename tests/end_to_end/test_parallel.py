@@ -124,6 +124,7 @@ true_strain = [-0.06, -0.05]
 increments = [5, 1]
 
 [solver]
+element = "{element}"
 residual_tolerance = "{tolerance}"
 
 [output]
@@ -131,14 +132,15 @@ fields_every = 0
 figures = false
 """
 
-# law, boundary, kinematics, tolerance of the residual
+# law, boundary, kinematics, tolerance of the residual, element
 RUNS = {
-    "n": ("nonlocal", "periodic", "finite", "tight"),
-    "f": ("diffusion", "periodic", "finite", "tight"),
-    "a": ("j2", "periodic", "finite", "default"),
-    "b": ("drucker-prager", "uniform-displacement", "finite", "default"),
-    "c": ("drucker-prager", "periodic", "finite", "tight"),
-    "d": ("j2", "uniform-displacement", "small", "tight"),
+    "n": ("nonlocal", "periodic", "finite", "tight", "p2"),
+    "f": ("diffusion", "periodic", "finite", "tight", "p2"),
+    "a": ("j2", "periodic", "finite", "default", "p2"),
+    "b": ("drucker-prager", "uniform-displacement", "finite", "default", "p2"),
+    "m": ("nonlocal", "periodic", "finite", "tight", "p2-nodal"),
+    "c": ("drucker-prager", "periodic", "finite", "tight", "p2"),
+    "d": ("j2", "uniform-displacement", "small", "tight", "p2"),
 }
 
 # Runs each case by the command line's own entry, then writes the stiffness of a strained cell.
@@ -200,7 +202,7 @@ def outcomes(tmp_path_factory) -> dict[int, Path]:
     directory = tmp_path_factory.mktemp("parallel")
     (directory / "program.py").write_text(RUN_PROGRAM)
     cases = []
-    for name, (law, boundary, kinematics, tolerance) in RUNS.items():
+    for name, (law, boundary, kinematics, tolerance, element) in RUNS.items():
         cases.append(directory / f"{name}.toml")
         cases[-1].write_text(
             CASE.format(
@@ -208,6 +210,7 @@ def outcomes(tmp_path_factory) -> dict[int, Path]:
                 boundary=boundary,
                 kinematics=kinematics,
                 tolerance=tolerance,
+                element=element,
             )
         )
     found = {}

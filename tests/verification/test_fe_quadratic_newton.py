@@ -58,7 +58,7 @@ def test_every_law_is_here():
     assert set(MATERIALS) >= set(LAWS)
 
 
-def residuals_of_steps(law, kinematics, fixtures, tangent_error=0.0):
+def residuals_of_steps(law, kinematics, fixtures, tangent_error=0.0, element="p2"):
     """Residuals of every Newton iteration, step by step, and the last row."""
     plane_mesh, build_problem, build_path = fixtures
     edge = np.linspace(0.0, 9.0, 4)
@@ -68,7 +68,12 @@ def residuals_of_steps(law, kinematics, fixtures, tangent_error=0.0):
         "hard": Material("hard", "elastic", {**ELASTIC, "youngs_modulus_gpa": 260.0}),
     }
     problem = build_problem(
-        mesh, materials, kinematics, residual_tolerance=1e-12, linear_tolerance=1e-10
+        mesh,
+        materials,
+        kinematics,
+        residual_tolerance=1e-12,
+        linear_tolerance=1e-10,
+        element=element,
     )
     material_points = problem._points
     update = material_points.evaluate
@@ -91,6 +96,7 @@ def residuals_of_steps(law, kinematics, fixtures, tangent_error=0.0):
     steps = []
     for row in problem.march(build_path((LOADED, 6, 60.0), axis="y")):
         assert row.cutbacks == 0
+        assert row.hill_mandel_error < 1e-8
         steps.append(list(residuals))
         residuals.clear()
     return steps, row
@@ -124,6 +130,36 @@ def highest_order(steps):
 )
 def test_newton_is_quadratic(law, kinematics, plane_mesh, build_problem, build_path):
     steps, row = residuals_of_steps(law, kinematics, (plane_mesh, build_problem, build_path))
+    if law not in ("elastic", "cubic-elastic"):
+        assert row.phases["soft"].mean_equivalent_plastic_strain > 0.01
+    assert highest_order(steps) > 1.6, steps
+
+
+QUICK_WITH_NODAL_PRESSURE = ("j2", "drucker-prager")
+
+
+@pytest.mark.parametrize(
+    ("law", "kinematics"),
+    [
+        pytest.param(
+            law,
+            kinematics,
+            id=f"{law.rpartition(':')[2]}-{kinematics}",
+            marks=()
+            if law in QUICK_WITH_NODAL_PRESSURE and kinematics == "finite"
+            else pytest.mark.slow,
+        )
+        for law in MATERIALS
+        for kinematics in ("finite", "small")
+        if kinematics == "finite" or law not in ("elastic", "cubic-elastic")
+    ],
+)
+def test_newton_is_quadratic_with_nodal_pressure(
+    law, kinematics, plane_mesh, build_problem, build_path
+):
+    steps, row = residuals_of_steps(
+        law, kinematics, (plane_mesh, build_problem, build_path), element="p2-nodal"
+    )
     if law not in ("elastic", "cubic-elastic"):
         assert row.phases["soft"].mean_equivalent_plastic_strain > 0.01
     assert highest_order(steps) > 1.6, steps

@@ -5,22 +5,30 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ngcfem.atomprobe.composition_field import composition_field
+from ngcfem.atomprobe.composition_field import VoxelGrid, composition_field
+from ngcfem.atomprobe.crystals import find_crystals
 from ngcfem.atomprobe.field_analyses import FieldAnalysisSettings, analyse_field
 from ngcfem.atomprobe.ion_reading import open_ions
 from ngcfem.atomprobe.isosurfaces import isosurface, specimen_outline
 from ngcfem.atomprobe.range_reading import read_ranges
 from ngcfem.atomprobe.ranged_ions import read_ranged_ions
 from ngcfem.atomprobe.ranging import RangeTable
+from ngcfem.atomprobe.sc_rich import cap_volume_nm3
 from ngcfem.atomprobe.statistics import quantities_of, statistics_from_mapping
 from ngcfem.report import atom_probe_document as module
 from ngcfem.report.atom_probe_document import atom_probe_document
 from ngcfem.report.atom_probe_figures import draw_composition_maps, draw_composition_profiles
+from ngcfem.report.atom_probe_regions import (
+    crystal_section,
+    crystal_surfaces,
+    voxel_surface,
+)
 from ngcfem.report.atom_probe_sections import ReportFigure, ReportSection, ReportTable
 from ngcfem.report.atom_probe_surfaces import DrawnSurface, drawn_isosurfaces
 from ngcfem.report.pictures import Pictures
@@ -270,3 +278,69 @@ def test_view_inside_the_page_draws_in_a_browser(page_path, tmp_path):
     frame = (red > 1.7 * green) & (red > 1.7 * blue)
     # The ball in the window of the view, to the right of its panel.
     assert np.count_nonzero(frame[350:1000, 420:]) > 3000
+
+
+def found_crystals(specimen, capped=(True, False)):
+    """Two crystals: a disc with a cap, aslant, and a ball cut by the rim."""
+    directory, field, _, _ = specimen
+    table = RangeTable.of(read_ranges(directory / "ball.rrng").ranges)
+    ions = read_ranged_ions(open_ions(directory / "ball.pos"), table)
+    angle = 0.6
+    turn = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]]
+    )
+    nothing = find_crystals(ions.subset(np.arange(0)), field)
+    return replace(
+        nothing,
+        centre_nm=np.array([[1.0, 2.0, 3.0], [-4.0, 0.0, 2.0]]),
+        radius_nm=np.array([2.0, 1.0]),
+        radius_error_nm=np.array([0.1, 0.2]),
+        semi_axes_nm=np.array([[2.5, 2.5, 8.0 / 6.25], [1.0, 1.0, 1.0]]),
+        rotation=np.array([turn, np.eye(3)]),
+        crystal_content=np.array([0.01, 0.02]),
+        log_likelihood_gain=np.array([55.5, 12.25]),
+        cut=np.array([False, True]),
+        below_resolution=np.array([False, True]),
+        capped=np.array(capped),
+        cap_axis=np.array([[0.0, 0.0, 1.0], [np.nan] * 3]),
+        cap_half_angle_deg=np.array([60.0, np.nan]),
+        cap_thickness_nm=np.array([0.5, np.nan]),
+    )
+
+
+def enclosed(surface):
+    return np.linalg.det(surface.vertices_nm[surface.triangles]).sum() / 6.0
+
+
+def test_crystals_are_drawn_as_they_were_fitted(specimen):
+    found = found_crystals(specimen)
+    crystals, caps = crystal_surfaces(found)
+    # Polyhedra of 120 corners on a sphere enclose some 4 % less than it.
+    assert enclosed(crystals) == pytest.approx(4.0 / 3.0 * np.pi * 9.0, rel=0.06)
+    assert enclosed(caps) == pytest.approx(np.nansum(cap_volume_nm3(found)[:1]), rel=0.06)
+    first = crystals.vertices_nm[: len(crystals.vertices_nm) // 2] - found.centre_nm[0]
+    local = first @ found.rotation[0] / found.semi_axes_nm[0]
+    np.testing.assert_allclose(np.linalg.norm(local, axis=1), 1.0, atol=1e-9)
+    assert [surface.name for surface in crystal_surfaces(found_crystals(specimen, (0, 0)))] == [
+        "crystals"
+    ]
+    text = crystal_section(found).markup().text
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", text)
+    low, high = 2.0 * np.exp(-1.96 * 0.05), 2.0 * np.exp(1.96 * 0.05)
+    assert cells[:8] == [
+        "1", "1.0 2.0 3.0", "2.00", f"{low:.2f} to {high:.2f}", "1.95", "1.00", "55.5",
+        "Sc-rich cap",
+    ]  # fmt: skip
+    assert cells[15] == "cut by the rim, below resolution"
+
+
+def test_voxels_are_drawn_where_they_are():
+    grid = VoxelGrid((1.0, 2.0, 3.0), 0.5, (20, 20, 20))
+    chosen = np.zeros(grid.shape, dtype=bool)
+    chosen[4:16, 5:17, 6:10] = True
+    drawn = voxel_surface("slab", "#f0a830", grid, chosen)
+    # 6 x 6 x 2 nm with 56 nm of edges, where a Gaussian of s = 0.35 nm takes off less than s^2.
+    assert 72.0 - 56.0 * 0.35**2 < enclosed(drawn) < 72.0
+    np.testing.assert_allclose(drawn.vertices_nm.min(axis=0), (3.0, 4.5, 6.0), atol=0.05)
+    np.testing.assert_allclose(drawn.vertices_nm.max(axis=0), (9.0, 10.5, 8.0), atol=0.05)
+    assert len(voxel_surface("none", "#f0a830", grid, ~np.ones_like(chosen)).triangles) == 0

@@ -9,7 +9,7 @@ import pytest
 from ngcfem.errors import InputError
 from ngcfem.results.displacement_field import DisplacementField
 from ngcfem.results.fields import write_fields
-from ngcfem.workflow.apt_synthetic import SpecimenRequest, apt_synthetic_stage
+from ngcfem.workflow.apt_synthetic import SyntheticRequest, apt_synthetic_stage
 from ngcfem.workflow.deformed_state import run_deformation
 
 EDGES = np.array([6.0, 5.0, 4.0])
@@ -72,4 +72,4 @@ def test_a_snapshot_must_be_there(tmp_path: Path) -> None:
 
 def test_a_directory_must_be_that_of_a_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run directory"):
-        apt_synthetic_stage(tmp_path, tmp_path / "out", SpecimenRequest())
+        apt_synthetic_stage(tmp_path, tmp_path / "out", SyntheticRequest())
