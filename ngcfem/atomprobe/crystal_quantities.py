@@ -54,10 +54,11 @@ def crystal_quantities(found: CrystalsFound, contact_nm: float = CONTACT_NM) -> 
     weighted by the inverse of the chance to do so and to be found. The number density counts the
     centres inside the specimen, each weighted by the inverse of the chance of a crystal of its size
     to be found. The volume fraction is that of the parts inside the specimen, cut crystals with it,
-    weighted in the same way. Distances are those of the crystals that are nearer to their neighbour than to the
-    surface of the specimen. Intervals of means are Student's with the effective number of crystals;
-    those of density and volume fraction take the number of crystals as Poisson distributed: they
-    are intervals for the material, wider than what is uncertain about this one specimen.
+    weighted in the same way. Distances are those of the crystals that are nearer to their neighbour
+    than to the surface of the specimen. Intervals of means are Student's with the effective number
+    of crystals; those of density and volume fraction take the number of crystals as Poisson
+    distributed: they are intervals for the material, wider than what is uncertain about this one
+    specimen.
 
     References
     ----------
