@@ -51,13 +51,14 @@ def crystal_quantities(found: CrystalsFound, contact_nm: float = CONTACT_NM) -> 
     Notes
     -----
     Means of sizes and shapes are those of the crystals that lie whole in the specimen, each
-    weighted by the inverse of the chance to do so. The number density counts the centres inside the
-    specimen, each weighted by the inverse of the chance of a crystal of its size to be found. The
-    volume fraction is that of the parts inside the specimen, cut crystals with it, weighted in the
-    same way. Distances are those of the crystals that are nearer to their neighbour than to the
-    surface of the specimen. Intervals of means are Student's with the effective number of crystals;
-    those of density and volume fraction take the number of crystals as Poisson distributed: they
-    are intervals for the material, wider than what is uncertain about this one specimen.
+    weighted by the inverse of the chance to do so and to be found. The number density counts the
+    centres inside the specimen, each weighted by the inverse of the chance of a crystal of its size
+    to be found. The volume fraction is that of the parts inside the specimen, cut crystals with it,
+    weighted in the same way. Distances are those of the crystals that are nearer to their neighbour
+    than to the surface of the specimen. Intervals of means are Student's with the effective number
+    of crystals; those of density and volume fraction take the number of crystals as Poisson
+    distributed: they are intervals for the material, wider than what is uncertain about this one
+    specimen.
 
     References
     ----------
@@ -79,7 +80,7 @@ def crystal_quantities(found: CrystalsFound, contact_nm: float = CONTACT_NM) -> 
     if not len(found):
         return result
     edges = SpecimenEdges.of(found.grid, found.inside)
-    weight = whole_weights(found, edges)
+    weight = whole_weights(found, edges) * recall
     if np.count_nonzero(weight) >= 1:
         result |= _sizes(found, weight, quantity)
     result |= _distances(found, edges, contact_nm, quantity)
@@ -215,7 +216,7 @@ def _sizes(
     w, number = weight[whole], int(np.count_nonzero(whole))
     diameter, error = 2.0 * found.radius_nm[whole], 2.0 * found.radius_error_nm[whole]
     mean, low, high = weighted_mean(diameter, w, error)
-    method = "whole crystals, weighted by the inverse chance to be whole"
+    method = "whole crystals, weighted by the inverse chance to be whole and to be found"
     result = {}
     if np.isfinite(low):
         result["crystals.diameter_mean"] = quantity(

@@ -45,7 +45,7 @@ class CrystalParameters:
         content of the matrix.
     log_likelihood_margin : float
         A crystal must raise the log-likelihood of the raw ions around it by the logarithm of the
-        number of independent places of the specimen, and by this. Noise makes up to 7.7.
+        number of independent places of the specimen, and by this.
     cap_gain, slab_gain : float
         Gains of the log-likelihood that justify a cap and an interface beside a crystal.
     largest_inside_share : float
@@ -69,7 +69,7 @@ class CrystalParameters:
     least_significance: float = 3.0
     least_depletion: float = 0.4
     saddle_depth: float = 0.1
-    log_likelihood_margin: float = 8.0
+    log_likelihood_margin: float = 6.0
     cap_gain: float = 15.0
     slab_gain: float = 10.0
     largest_inside_share: float = 0.5

@@ -154,6 +154,8 @@ def find_crystals(
         ~np.array([one.cut for one in kept], dtype=bool),
     )
     # the second look may drop some or change their order
+    # of noise, the five parameters of a shape make more
+    least_gain += _SHAPE_COST if shapes.any() else 0.0
     raw_shapes = {
         id(one.ions): entry
         for one, entry in zip(
@@ -167,8 +169,7 @@ def find_crystals(
         ],
         composition,
         inside,
-        # of noise, five more parameters make more
-        least_gain + (_SHAPE_COST if shapes.any() else 0.0),
+        least_gain,
         chosen,
     )
     return found_from_fits(

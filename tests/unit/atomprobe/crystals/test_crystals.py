@@ -190,7 +190,9 @@ def homogeneous(scandium: float, box: float = 14.0):
 
 def test_a_specimen_without_crystals_holds_none():
     ions = homogeneous(0.08, 12.0)
-    careless = CrystalParameters(least_significance=2.0, least_depletion=0.25)
+    careless = CrystalParameters(
+        least_significance=2.0, least_depletion=0.25, log_likelihood_margin=8.0
+    )
     field = field_of(ions, careless)
     found = find_crystals(ions, field, careless)
     assert found.n_candidates > 5
