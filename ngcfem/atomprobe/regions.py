@@ -58,8 +58,6 @@ class RegionsFound:
         Regions III and IV; None where no network was found.
     quantities : mapping of str to Quantity
         All numbers, by the dotted keys of the statistics file.
-    failure : str
-        Why no network was found; empty if one was.
     """
 
     parameters: RegionParameters
@@ -67,7 +65,6 @@ class RegionsFound:
     crystals: CrystalsFound
     network: NetworkFound | None
     quantities: Mapping[str, Quantity]
-    failure: str = ""
 
 
 def measure_regions(
@@ -124,14 +121,11 @@ def measure_regions(
     if groups is not None:
         quantities["crystals.agglomerate_size"] = groups
     say("network")
-    network, failure = None, ""
-    try:
-        grains = find_grains(
-            ions, composition, chosen.grains, crystal_regions(crystals, composition.grid)
-        )
-        network = measure_network(ions, grains, chosen.network)
+    grains = find_grains(
+        ions, composition, chosen.grains, crystal_regions(crystals, composition.grid)
+    )
+    network = measure_network(ions, grains, chosen.network)
+    if network is not None:
         quantities |= network_quantities(network)
-    except ValueError as error:
-        failure = str(error)
     say("network", 1, 1)
-    return RegionsFound(chosen, composition, crystals, network, quantities, failure)
+    return RegionsFound(chosen, composition, crystals, network, quantities)

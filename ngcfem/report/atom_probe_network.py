@@ -96,7 +96,7 @@ def network_section(found: RegionsFound) -> ReportSection:
     heading = "Network and grains"
     network = found.network
     if network is None:
-        return ReportSection("network", heading, (f"No network was found: {found.failure}.",))
+        return ReportSection("network", heading, ("No network was found between grains.",))
     profile, sizes = network.profile, measure_grain_sizes(network.surfaces)
     facts: dict[str, Content] = {
         "grains": str(network.surfaces.grains.number),

@@ -226,7 +226,7 @@ def _statistics(
         provenance="synthetic" if request.synthetic else "measured",
         efficiency=request.efficiency,
         true_strain=request.true_strain,
-        notes=[f"No network was found: {regions.failure}."] if regions.failure else [],
+        notes=["No network was found between grains."] if regions.network is None else [],
     )
     try:
         return measured_statistics(source, data_set.composition, regions.quantities), []
@@ -251,8 +251,8 @@ def _in_words(regions: RegionsFound, remarks: Sequence[str]) -> list[str]:
             interval = f"  [{found.lo95:.4g}, {found.hi95:.4g}]"
         unit = "" if found.unit == "1" else f" {found.unit}"
         lines.append(f"  {name:36}{found.value:10.4g}{interval}{unit}")
-    if regions.failure:
-        lines.append(f"no network: {regions.failure}")
+    if regions.network is None:
+        lines.append("no network was found between grains")
     return [*lines, *remarks, ""]
 
 
