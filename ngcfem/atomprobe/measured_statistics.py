@@ -109,7 +109,7 @@ def measured_statistics(
     source : DataSource
         The data set.
     composition : Composition
-        Of the whole, background taken off or not.
+        Of the whole, background taken off.
     quantities : mapping of str to Quantity
         What was found of the regions, by the dotted keys of the file.
 
@@ -174,7 +174,7 @@ def _bulk(composition: Composition) -> dict[str, Quantity]:
             hi95=float(np.clip(percent[at] + spread[at], 0.0, 100.0)),
             n=max(number, 1),
             unit="at%",
-            method="all ranged atoms; interval of counting alone",
+            method="all ranged atoms, background taken off; interval of counting alone",
             provenance="measured",
         )
         for at, name in enumerate(STATISTICS_ELEMENTS)

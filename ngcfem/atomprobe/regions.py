@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ngcfem.atomprobe.agglomerates import agglomerate_size
+from ngcfem.atomprobe.composition_background import without_background
 from ngcfem.atomprobe.composition_field import CompositionField, composition_field
 from ngcfem.atomprobe.crystal_quantities import CONTACT_NM, crystal_quantities
 from ngcfem.atomprobe.crystals import (
@@ -71,6 +72,7 @@ def measure_regions(
     ions: RangedIons,
     parameters: RegionParameters | None = None,
     watch: Callable[[str, int, int], None] | None = None,
+    background: Mapping[str, float] | None = None,
 ) -> RegionsFound:
     """Find and measure the four regions of a specimen.
 
@@ -82,6 +84,9 @@ def measure_regions(
         What the search depends on; the defaults if not given.
     watch : callable or None
         Called with the name of what is looked for, the number of its parts done and of all.
+    background : mapping of str to float, or None
+        Part of all ranged atoms that is background, by element, taken off the compositions; see
+        `composition_background.background_shares`.
 
     Returns
     -------
@@ -127,5 +132,6 @@ def measure_regions(
     network = measure_network(ions, grains, chosen.network)
     if network is not None:
         quantities |= network_quantities(network)
+    quantities = without_background(quantities, background or {})
     say("network", 1, 1)
     return RegionsFound(chosen, composition, crystals, network, quantities)

@@ -108,9 +108,9 @@ def apt_stage(
     ranged = range_spectrum(ions, table, watch)
     background = estimate_background(ranged)
     expected = background.expected(table.low_da, table.high_da)
-    raw = ranged.counts.astype(np.float64)
-    error = background.level_error * (np.sqrt(table.high_da) - np.sqrt(table.low_da))
-    counts, variance = (raw - expected, raw + error**2) if subtract_background else (raw, raw)
+    counts = variance = ranged.counts.astype(np.float64)
+    if subtract_background:
+        counts, variance = counts_without_background(ranged, background)
     composition = composition_of(table, counts, variance)
     warnings = (
         *ions.warnings,
@@ -136,6 +136,29 @@ def apt_stage(
     write_json_atomically(directory / "summary.json", summary)
     text = _in_words(ranged, background, composition, warnings, subtract_background)
     return RangedDataSet(ions, ranged, background, composition, warnings, summary, text)
+
+
+def counts_without_background(
+    ranged: RangedSpectrum, background: Background
+) -> tuple[FloatArray, FloatArray]:
+    """Take the background off the counts of the ranges.
+
+    Parameters
+    ----------
+    ranged : RangedSpectrum
+        The counts.
+    background : Background
+        The level.
+
+    Returns
+    -------
+    tuple of ndarray, shape (r,)
+        Counts without what the level gives, and their variances: those of the count and the level.
+    """
+    low, high = ranged.table.low_da, ranged.table.high_da
+    error = background.level_error * (np.sqrt(high) - np.sqrt(low))
+    raw = ranged.counts.astype(np.float64)
+    return raw - background.expected(low, high), raw + error**2
 
 
 def _open_both(data: Path, ranges: Path, directory: Path) -> tuple[RangeFile, IonFile]:

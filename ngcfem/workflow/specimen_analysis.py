@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ngcfem.atomprobe.composition_background import background_shares
 from ngcfem.atomprobe.composition_field import composition_field
 from ngcfem.atomprobe.crystal_profile import (
     CRYSTAL_PROFILE_NAME,
@@ -19,7 +20,7 @@ from ngcfem.atomprobe.measured_statistics import DataSource, measured_statistics
 from ngcfem.atomprobe.parameter_file import parameter_values, read_parameters
 from ngcfem.atomprobe.parameter_sweep import SweptValue, sweep_parameters, sweepable
 from ngcfem.atomprobe.ranged_ions import RangedIons, read_ranged_ions
-from ngcfem.atomprobe.ranging import Composition
+from ngcfem.atomprobe.ranging import Composition, composition_of
 from ngcfem.atomprobe.regions import (
     REGION_ELEMENTS,
     RegionParameters,
@@ -34,7 +35,7 @@ from ngcfem.results.atomic import (
     write_json_atomically,
     write_text_atomically,
 )
-from ngcfem.workflow.atom_probe import RangedDataSet, apt_stage
+from ngcfem.workflow.atom_probe import RangedDataSet, apt_stage, counts_without_background
 from ngcfem.workflow.watching import AnalysisWatch
 
 STATISTICS_NAME = "statistics.json"
@@ -153,7 +154,8 @@ def analyse_specimen(
     ions = read_ranged_ions(data_set.ions, data_set.ranged.table)
     regions, statistics, lines = None, None, [data_set.text, ""]
     if all(ions.atoms_of(element).any() for element in REGION_ELEMENTS):
-        regions = measure_regions(ions, parameters.regions, watch.stage)
+        shares = background_shares(data_set.ranged, data_set.background)
+        regions = measure_regions(ions, parameters.regions, watch.stage, shares)
         write_text_atomically(directory / "crystals.csv", _crystal_table(regions.crystals))
         around = crystal_profile(ions, regions.crystals)
         write_text_atomically(directory / CRYSTAL_PROFILE_NAME, profile_text(around))
@@ -165,7 +167,7 @@ def analyse_specimen(
             write_file_atomically(statistics_path, lambda part: write_statistics(content, part))
             lines.append(f"statistics file: {statistics_path}")
         if request.sweep is not None:
-            _sweep(ions, parameters.regions, request.sweep, directory, watch)
+            _sweep(ions, parameters.regions, shares, request.sweep, directory, watch)
             lines.append(f"sweep of the parameters: {directory / 'sweep.csv'}")
     else:
         lines.append(
@@ -229,7 +231,10 @@ def _statistics(
         notes=["No network was found between grains."] if regions.network is None else [],
     )
     try:
-        return measured_statistics(source, data_set.composition, regions.quantities), []
+        whole = composition_of(
+            data_set.ranged.table, *counts_without_background(data_set.ranged, data_set.background)
+        )
+        return measured_statistics(source, whole, regions.quantities), []
     except InputError as error:
         remarks = [
             f"{finding.key}: {finding.found}; allowed is {finding.allowed}"
@@ -291,12 +296,13 @@ def _crystal_table(crystals: CrystalsFound) -> str:
 def _sweep(
     ions: RangedIons,
     parameters: RegionParameters,
+    background: Mapping[str, float],
     names: Sequence[str],
     directory: Path,
     watch: AnalysisWatch,
 ) -> None:
     def measure(changed: RegionParameters) -> dict[str, float]:
-        found = measure_regions(ions, changed)
+        found = measure_regions(ions, changed, background=background)
         return {key: quantity.value for key, quantity in found.quantities.items()}
 
     rows = sweep_parameters(
