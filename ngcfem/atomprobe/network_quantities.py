@@ -17,6 +17,7 @@ from ngcfem.quantities import FloatArray
 
 _SEED = 20200906
 _DRAWS = 500
+_LEAST_FACETS = 8
 _MATERIAL = ("Fe", "Sc", "H")
 
 type _Maker = Callable[[str, float, FloatArray | None, int, str], Quantity]
@@ -42,8 +43,9 @@ def network_quantities(
 
     Notes
     -----
-    Intervals of the network are quantiles of facets drawn anew; of grains, Student's and that of
-    the variance with the effective number of grains; of their composition, Wilson's.
+    Intervals of the network are quantiles of facets drawn anew, from eight facets on; of grains,
+    Student's and that of the variance with the effective number of grains; of their composition,
+    Wilson's.
     """
     logged = parameters
     if logged is None:
@@ -56,6 +58,10 @@ def network_quantities(
         unit: str, value: float, draws: FloatArray | None, number: int, method: str
     ) -> Quantity:
         low = high = None
+        drawn = draws is not None and len(draws) > 2
+        # Facets drawn anew from a few are the same few: their spread says nothing.
+        if drawn and number < _LEAST_FACETS:
+            draws = None
         if draws is not None and len(draws) and np.all(np.isfinite(draws)):
             # Two values are the ends themselves.
             ends = draws if len(draws) == 2 else np.quantile(draws, [0.025, 0.975])

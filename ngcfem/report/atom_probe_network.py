@@ -5,6 +5,7 @@ import numpy as np
 from ngcfem.atomprobe.boundary_distance import boundary_distances
 from ngcfem.atomprobe.composition_field import VoxelGrid
 from ngcfem.atomprobe.grain_sizes import measure_grain_sizes
+from ngcfem.atomprobe.isosurfaces import zero_surface
 from ngcfem.atomprobe.network import NetworkFound
 from ngcfem.atomprobe.regions import RegionsFound
 from ngcfem.quantities import INTERFACE, BoolArray, FloatArray
@@ -70,14 +71,12 @@ def _depth_nm(network: NetworkFound, grid: VoxelGrid) -> FloatArray:
 def _surface(
     title: str, colour: str, grid: VoxelGrid, depth_nm: FloatArray
 ) -> tuple[DrawnSurface, ...]:
-    from skimage.measure import marching_cubes
-
     padded = np.pad(depth_nm, 1, constant_values=float(depth_nm.min()))
-    if not padded.min() < 0.0 < padded.max():
+    points, triangles = zero_surface(padded)
+    if not len(triangles):
         return ()
-    points, triangles, *_ = marching_cubes(padded, 0.0, gradient_direction="ascent")
     vertices = np.asarray(grid.origin_nm) + (points - 0.5) * grid.voxel_nm
-    return (DrawnSurface(title, colour, vertices, triangles.astype(np.int64), _OPACITY),)
+    return (DrawnSurface(title, colour, vertices, triangles, _OPACITY),)
 
 
 def network_section(found: RegionsFound) -> ReportSection:
