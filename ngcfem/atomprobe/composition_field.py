@@ -11,6 +11,7 @@ from ngcfem.atomprobe.ranged_ions import RangedIons
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 _INSIDE_SHARE = 0.5
+_FULL_SHARE = 0.8
 _BLOCK = 1 << 16
 _IONS_AT_A_TIME = 1 << 22
 
@@ -152,15 +153,18 @@ class CompositionField:
         return self.atoms.sum(axis=0)
 
     @property
-    def inside(self) -> BoolArray:
-        """Voxels of the specimen, shape (nx, ny, nz): at least half the usual number of atoms.
+    def smallest_total(self) -> float:
+        """Delocalized atoms from which on a voxel is of the specimen; infinite if there are none.
 
-        The usual number is the median over the voxels that hold an atom, after delocalization; over
-        all voxels that the Gaussian reaches, those around the specimen would lower it.
+        Half of what is usual away from the rim (`usual_total`).
         """
-        total = self.total
-        held = total[self.counts.sum(axis=0) > 0.0]
-        return total >= _INSIDE_SHARE * (float(np.median(held)) if len(held) else np.inf)
+        usual = usual_total(self.total, self.counts.sum(axis=0))
+        return _INSIDE_SHARE * usual if usual > 0.0 else np.inf
+
+    @property
+    def inside(self) -> BoolArray:
+        """Voxels of the specimen, shape (nx, ny, nz): at least half the usual number of atoms."""
+        return self.total >= self.smallest_total
 
     @property
     def volume_nm3(self) -> float:
@@ -185,6 +189,31 @@ class CompositionField:
             return np.where(total > 0.0, 0.0, np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(total > 0.0, self.atoms[self.elements.index(element)] / total, np.nan)
+
+    def coarser(self, factor: int) -> Self:
+        """Join voxels, for surfaces of fewer triangles.
+
+        Parameters
+        ----------
+        factor : int
+            Voxels joined along each axis; the grid is filled up with empty ones to a multiple.
+
+        Returns
+        -------
+        CompositionField
+            The same atoms in larger voxels.
+        """
+
+        def joined(atoms: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            spare = [(0, 0), *((0, -size % factor) for size in self.grid.shape)]
+            filled = np.pad(atoms, spare)
+            split = [part for size in filled.shape[1:] for part in (size // factor, factor)]
+            return filled.reshape(len(atoms), *split).sum(axis=(2, 4, 6))
+
+        counts = joined(self.counts)
+        nx, ny, nz = counts.shape[1:]
+        grid = VoxelGrid(self.grid.origin_nm, factor * self.grid.voxel_nm, (nx, ny, nz))
+        return type(self)(grid, self.elements, counts, joined(self.atoms), self.kernel_sigma_nm)
 
     def effective_atoms(self) -> FloatArray:
         """Number of atoms that the composition of a voxel rests on.
@@ -266,7 +295,7 @@ def composition_field(
         grid,
         ions.elements,
         counts,
-        _delocalized(counts, kernel_sigma_nm / grid.voxel_nm),
+        delocalized(counts, kernel_sigma_nm / grid.voxel_nm),
         kernel_sigma_nm,
     )
 
@@ -310,7 +339,21 @@ def count_atoms(ions: RangedIons, grid: VoxelGrid) -> npt.NDArray[np.float32]:
     return counts.reshape(len(counts), *grid.shape)
 
 
-def _delocalized(counts: npt.NDArray[np.float32], steps: float) -> npt.NDArray[np.float32]:
+def delocalized(counts: npt.NDArray[np.float32], steps: float) -> npt.NDArray[np.float32]:
+    """Spread counts with a Gaussian.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (e, nx, ny, nz)
+        Atoms counted, by element.
+    steps : float
+        Standard deviation in voxels; 0 for none.
+
+    Returns
+    -------
+    ndarray, shape (e, nx, ny, nz)
+        Delocalized atoms; what spreads beyond the grid is lost.
+    """
     if steps == 0.0:
         return counts
     line = gaussian_weights(steps)
@@ -339,3 +382,29 @@ def gaussian_weights(steps: float) -> FloatArray:
     reach = int(np.ceil(4.0 * steps))
     line = np.exp(-0.5 * (np.arange(-reach, reach + 1) / steps) ** 2)
     return line / line.sum()
+
+
+def usual_total(total: npt.NDArray[np.floating], counts: npt.NDArray[np.floating]) -> float:
+    """Delocalized number of atoms of a voxel away from the rim of the specimen.
+
+    Parameters
+    ----------
+    total : ndarray
+        Delocalized atoms of all elements.
+    counts : ndarray, same shape
+        Atoms before delocalization.
+
+    Returns
+    -------
+    float
+        The number; 0 if there are no atoms.
+
+    Notes
+    -----
+    The median over the voxels that hold an atom, and again over those of them above four fifths of
+    it: voxels at the rim, and those around it that the Gaussian alone reaches, would lower it.
+    """
+    held = total[counts > 0.0]
+    if not len(held):
+        return 0.0
+    return float(np.median(held[held >= _FULL_SHARE * np.median(held)]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ngcfem.atomprobe.composition_field import gaussian_weights
+from ngcfem.atomprobe.composition_field import gaussian_weights, usual_total
 from ngcfem.atomprobe.ranged_ions import RangedIons
 from ngcfem.quantities import AXIS_INDEX, Axis, BoolArray, FloatArray
 
@@ -39,7 +39,7 @@ class CompositionMap:
     effective_atoms : ndarray, shape (nu, nv)
         Number of atoms that the composition of a pixel rests on, (sum w)^2 / sum w^2.
     inside : ndarray of bool, shape (nu, nv)
-        Pixels of the specimen: at least half the median number of atoms of those that hold one.
+        Pixels of the specimen: at least half the usual number of atoms.
     """
 
     element: str
@@ -133,7 +133,7 @@ def composition_map(
         np.bincount(flat, weights=weight, minlength=shape.prod()).reshape(shape)
         for weight in (part.atoms(), part.atoms_of(element))
     )
-    held, effective = total > 0.0, total
+    counted = effective = total
     if kernel_sigma_nm > 0.0:
         line = gaussian_weights(kernel_sigma_nm / pixel_nm)
         squared = _filtered(total, line**2)
@@ -150,7 +150,7 @@ def composition_map(
         own,
         total,
         effective,
-        total >= _INSIDE_SHARE * np.median(total[held]),
+        total >= _INSIDE_SHARE * usual_total(total, counted),
     )
 
 

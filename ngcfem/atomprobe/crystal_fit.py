@@ -27,7 +27,7 @@ from ngcfem.atomprobe.crystal_model import (
 from ngcfem.quantities import FloatArray, IntArray
 
 _MAXIMUM_STEPS = 40
-_CONVERGED = 1e-3
+_CONVERGED = 5e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +65,8 @@ class Fit:
         Inverse of the Fisher information.
     converged : bool
         Whether the last step was small.
+    anchor : ndarray, shape (p,)
+        Values that the priors of blur and contents are centred at.
     """
 
     values: FloatArray
@@ -73,6 +75,7 @@ class Fit:
     free: IntArray
     covariance: FloatArray
     converged: bool
+    anchor: FloatArray
 
     def variance(self, parameter: int) -> float:
         """Give the variance of one parameter.
@@ -110,14 +113,16 @@ def log_likelihood(ions: Surroundings, probability: FloatArray) -> float:
     return float(np.sum(xlogy(ions.scandium, probability) + xlogy(rest, 1.0 - probability)))
 
 
-def _prior(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _prior(values: FloatArray, anchor: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Centres and precisions of weak Gaussian priors, which keep the fit where it has no data."""
     centre, precision = values.copy(), np.zeros(N_PARAMETERS)
+    for parameter in (LOG_BLUR, INSIDE, OUTSIDE):
+        centre[parameter] = anchor[parameter]
     centre[SHAPE] = 0.0
     precision[SHAPE] = 1.0 / 0.6**2
     precision[LOG_BLUR] = 1.0 / 0.4**2
     precision[INSIDE] = 1.0 / 0.7**2
-    precision[OUTSIDE] = 1.0 / 0.2**2
+    precision[OUTSIDE] = 1.0 / 0.1**2
     precision[LOG_RADIUS] = 1.0 / 1.0**2
     precision[CENTRE] = 1.0 / 1.0**2
     precision[CAP_AXIS] = 1.0
@@ -137,6 +142,7 @@ def fit_model(
     parts: Parts,
     free: IntArray,
     maximum_steps: int = _MAXIMUM_STEPS,
+    anchor: FloatArray | None = None,
 ) -> Fit:
     """Fit some parameters of the model.
 
@@ -152,6 +158,8 @@ def fit_model(
         Which parameters to fit.
     maximum_steps : int
         Steps at most.
+    anchor : ndarray, shape (p,), optional
+        Values that the priors of blur and contents are centred at; the start if not given.
 
     Returns
     -------
@@ -161,15 +169,17 @@ def fit_model(
     Notes
     -----
     Fisher scoring of the binomial likelihood with the step control of Levenberg and Marquardt. Weak
-    Gaussian priors around the starting values keep apart what the ions do not tell, like the
-    direction of a cap that covers everything.
+    Gaussian priors keep apart what the ions do not tell, like the direction of a cap that covers
+    everything; that of the Sc content of the matrix keeps a pocket of matrix between interfaces
+    from being taken for a crystal in a matrix as rich as these.
 
     References
     ----------
     McCullagh, Nelder (1989), Generalized Linear Models, 2nd ed., section 2.5,
     doi 10.1201/9780203753736 (Fisher scoring).
     """
-    centre, precision = _prior(start)
+    anchor = start if anchor is None else anchor
+    centre, precision = _prior(start, anchor)
     values = start.copy()
     penalty = precision[free]
 
@@ -207,4 +217,4 @@ def fit_model(
             break
     covariance = np.linalg.inv(fisher + 1e-9 * np.eye(len(free)))
     likelihood = log_likelihood(ions, content(ions.position_nm, values, parts))
-    return Fit(values, parts, likelihood, free, covariance, converged)
+    return Fit(values, parts, likelihood, free, covariance, converged, anchor)

@@ -1,6 +1,6 @@
 """Scandium content around one crystal: a model with a blurred ellipsoid, its cap and interfaces."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, logit, ndtr
@@ -119,8 +119,20 @@ def _unit(vector: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Levels:
-    """The ellipsoid seen from each position, each shape (n,) but the first, (n, 3)."""
+class Levels:
+    """The ellipsoid seen from each position.
+
+    Parameters
+    ----------
+    ball : ndarray, shape (n, 3)
+        Place after the ellipsoid is stretched back to a ball of radius 1.
+    level : ndarray, shape (n,)
+        Distance from its centre there.
+    slope : ndarray, shape (n,)
+        Length of the gradient of the level, per nm.
+    shift : ndarray, shape (n,)
+        How far blur moves the surface inwards, in nm.
+    """
 
     ball: FloatArray
     level: FloatArray
@@ -160,7 +172,7 @@ def shares(position_nm: FloatArray, values: FloatArray, parts: Parts) -> Shares:
     none = np.zeros(len(position_nm))
     if not parts.crystal:
         return Shares(none, none, slabs)
-    levels = _levels(position_nm, values)
+    levels = levels_of(position_nm, values)
     crystal = _crystal_share(levels, values)
     cap = _cap_share(levels, values, crystal) if parts.cap else none
     return Shares(crystal, cap, slabs)
@@ -173,7 +185,21 @@ def _slab_share(position_nm: FloatArray, values: FloatArray, slab: int) -> Float
     return ndtr((height + half) / blur) - ndtr((height - half) / blur)
 
 
-def _levels(position_nm: FloatArray, values: FloatArray) -> _Levels:
+def levels_of(position_nm: FloatArray, values: FloatArray) -> Levels:
+    """See the ellipsoid from some positions.
+
+    Parameters
+    ----------
+    position_nm : ndarray, shape (n, 3)
+        Positions.
+    values : ndarray, shape (p,)
+        All parameters of the model.
+
+    Returns
+    -------
+    Levels
+        Of each position.
+    """
     radius = np.exp(values[LOG_RADIUS])
     half = 0.5 * np.exp(2.0 * values[LOG_BLUR])
     relative = position_nm - values[CENTRE]
@@ -182,7 +208,7 @@ def _levels(position_nm: FloatArray, values: FloatArray) -> _Levels:
         ball = relative / radius
         level = np.maximum(np.sqrt(np.einsum("ij,ij->i", ball, ball)), 1e-6)
         slope = np.full(len(level), 1.0 / radius)
-        return _Levels(ball, level, slope, np.full(len(level), 2.0 * half / radius))
+        return Levels(ball, level, slope, np.full(len(level), 2.0 * half / radius))
     stretch, vectors = np.linalg.eigh(shape_tensor(components))
     axes = radius * np.exp(stretch)
     ball = (relative @ vectors) / axes
@@ -190,15 +216,15 @@ def _levels(position_nm: FloatArray, values: FloatArray) -> _Levels:
     gradient = ball / axes / level[:, None]
     slope = np.sqrt(np.einsum("ij,ij->i", gradient, gradient))
     bent = (gradient / slope[:, None]) ** 2 @ axes**-2.0
-    return _Levels(ball @ vectors.T, level, slope, half * (np.sum(axes**-2.0) - bent) / slope)
+    return Levels(ball @ vectors.T, level, slope, half * (np.sum(axes**-2.0) - bent) / slope)
 
 
-def _crystal_share(levels: _Levels, values: FloatArray) -> FloatArray:
+def _crystal_share(levels: Levels, values: FloatArray) -> FloatArray:
     blur = np.exp(values[LOG_BLUR])
     return ndtr(-((levels.level - 1.0) / levels.slope + levels.shift) / blur)
 
 
-def _cap_share(levels: _Levels, values: FloatArray, crystal: FloatArray) -> FloatArray:
+def _cap_share(levels: Levels, values: FloatArray, crystal: FloatArray) -> FloatArray:
     blur, level = np.exp(values[LOG_BLUR]), levels.level
     outer = 1.0 + np.exp(values[CAP_LOG_THICKNESS] - values[LOG_RADIUS])
     filled = ndtr(-((level - outer) / levels.slope + levels.shift / outer) / blur)
@@ -263,7 +289,7 @@ def content_slopes(
         Differences over a small step, in which only what a parameter moves is evaluated again.
     """
     share = shares(position_nm, values, parts)
-    levels = _levels(position_nm, values) if parts.cap and parts.crystal else None
+    levels = levels_of(position_nm, values) if parts.cap and parts.crystal else None
     probability = _mixed(share, values, parts)
     slopes = np.empty((len(free), len(probability)))
     for row, parameter in enumerate(free):
@@ -281,8 +307,11 @@ def content_slopes(
         elif parameter in _CAP_GEOMETRY and levels is not None:
             cap = _cap_share(levels, moved, share.crystal)
             changed = Shares(share.crystal, cap, share.slabs)
-        else:
+        elif parameter == LOG_BLUR:
             changed = shares(position_nm, moved, parts)
+        else:
+            body = shares(position_nm, moved, replace(parts, n_slabs=0))
+            changed = Shares(body.crystal, body.cap, share.slabs)
         slopes[row] = (_mixed(changed, moved, parts) - probability) / _DIFFERENCE
     return probability, slopes
 

@@ -12,13 +12,13 @@ from ngcfem.atomprobe.crystal_model import (
     CAP_CONTENT,
     CAP_HALF_ANGLE,
     CENTRE,
-    LOG_RADIUS,
     MAXIMUM_SLABS,
     OUTSIDE,
     SHAPE,
     Parts,
     content,
     free_parameters,
+    levels_of,
     shares,
     slab_slice,
     starting_values,
@@ -31,6 +31,8 @@ _CAP_DEPTH_NM = 0.9
 _BIN_NM = 0.5
 _TRIAL_STEPS = 6
 _WORTH_TRYING = 4.0
+_SHAPE_STEPS = 10
+_SHAPE_GAIN = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,23 +180,22 @@ def gain_over_matrix(ions: Surroundings, fit: Fit) -> float:
     """
     parts = replace(fit.parts, crystal=False, cap=False)
     free = free_parameters(parts, False, False, False)
-    without = fit_model(ions, fit.values, parts, free, _TRIAL_STEPS)
+    without = fit_model(ions, fit.values, parts, free, _TRIAL_STEPS, fit.anchor)
     return fit.log_likelihood - without.log_likelihood
 
 
 def _with_cap(ions: Surroundings, fit: Fit, cap_content: float) -> FloatArray | None:
     """Values with a cap where the Sc content exceeds the model most, None where it nowhere does."""
     probability = content(ions.position_nm, fit.values, fit.parts)
-    relative = ions.position_nm - fit.values[CENTRE]
-    distance = np.linalg.norm(relative, axis=1)
-    radius = np.exp(fit.values[LOG_RADIUS])
-    shell = (distance > radius) & (distance < radius + _CAP_DEPTH_NM)
+    levels = levels_of(ions.position_nm, fit.values)
+    above = (levels.level - 1.0) / levels.slope
+    shell = (above > 0.0) & (above < _CAP_DEPTH_NM)
     if not shell.any():
         return None
     excess = (ions.scandium - ions.atoms * probability)[shell]
     variance = (ions.atoms * probability * (1.0 - probability))[shell]
     axes = even_directions(_DIRECTIONS)
-    seen = relative[shell] / distance[shell][:, None] @ axes.T > np.cos(_CAP_START)
+    seen = levels.ball[shell] / levels.level[shell][:, None] @ axes.T > np.cos(_CAP_START)
     score = excess @ seen / np.sqrt(np.maximum(variance @ seen, 1e-9))
     if float(score.max()) < _WORTH_TRYING:
         return None
@@ -263,11 +264,18 @@ def fit_surroundings(
 
     Notes
     -----
-    At each step a cap and a further interface are both tried where the ions hold more scandium
-    than the model, and the better one is kept: an interface that passes near a crystal looks like
-    a cap to begin with, but a plane explains the ions beyond it too.
+    The shape is an ellipsoid from the start where that alone gains much: the cap of a disc does not
+    follow a sphere. At each step a cap and a further interface are both tried where the ions hold
+    more scandium than the model, and the better one is kept: an interface that passes near a
+    crystal looks like a cap to begin with, but a plane explains the ions beyond it too.
     """
-    fit = fit_model(ions, fit.values, fit.parts, free_parameters(fit.parts, False, True, True))
+    free = free_parameters(fit.parts, False, True, True)
+    fit = fit_model(ions, fit.values, fit.parts, free, anchor=fit.anchor)
+    free = free_parameters(fit.parts, True, True, True)
+    other = fit_model(ions, fit.values, fit.parts, free, _SHAPE_STEPS, fit.anchor)
+    ellipsoid = other.log_likelihood - fit.log_likelihood > _SHAPE_GAIN
+    if ellipsoid:
+        fit = other
     while True:
         trials = []
         if not fit.parts.cap:
@@ -283,15 +291,15 @@ def fit_surroundings(
             new = free_parameters(parts, False, False, False)
             old = free_parameters(fit.parts, False, False, False)
             own = np.append(np.setdiff1d(new, old), OUTSIDE)
-            trial = fit_model(ions, values, parts, own, _TRIAL_STEPS)
+            trial = fit_model(ions, values, parts, own, _TRIAL_STEPS, fit.anchor)
             gain = trial.log_likelihood - fit.log_likelihood
             enough = cap_gain if parts.cap and not fit.parts.cap else slab_gain
             if gain > max(most, enough):
                 best, most = trial, gain
         if best is fit:
             return fit
-        free = free_parameters(best.parts, False, True, True)
-        fit = fit_model(ions, best.values, best.parts, free, _TRIAL_STEPS)
+        free = free_parameters(best.parts, ellipsoid, True, True)
+        fit = fit_model(ions, best.values, best.parts, free, _TRIAL_STEPS, fit.anchor)
 
 
 def fit_ellipsoid(ions: Surroundings, fit: Fit) -> Fit:
@@ -310,7 +318,7 @@ def fit_ellipsoid(ions: Surroundings, fit: Fit) -> Fit:
         The fitted ellipsoid.
     """
     free = free_parameters(fit.parts, True, False, True)
-    return fit_model(ions, fit.values, fit.parts, free)
+    return fit_model(ions, fit.values, fit.parts, free, anchor=fit.anchor)
 
 
 def fit_with_shape(ions: Surroundings, fit: Fit, components: FloatArray) -> Fit:
@@ -337,4 +345,5 @@ def fit_with_shape(ions: Surroundings, fit: Fit, components: FloatArray) -> Fit:
     """
     values = fit.values.copy()
     values[SHAPE] = components
-    return fit_model(ions, values, fit.parts, free_parameters(fit.parts, False, False, True))
+    free = free_parameters(fit.parts, False, False, True)
+    return fit_model(ions, values, fit.parts, free, anchor=fit.anchor)

@@ -45,8 +45,7 @@ class CrystalParameters:
         content of the matrix.
     log_likelihood_margin : float
         A crystal must raise the log-likelihood of the raw ions around it by the logarithm of the
-        number of independent places of the specimen, and by this: about exp(-margin) crystals are
-        found where there are none.
+        number of independent places of the specimen, and by this. Noise makes up to 7.7.
     cap_gain, slab_gain : float
         Gains of the log-likelihood that justify a cap and an interface beside a crystal.
     largest_inside_share : float
@@ -57,6 +56,8 @@ class CrystalParameters:
         Ions as far from the surface of a crystal take part in its fit.
     blur_nm : float
         Standard deviation of the blur of the reconstruction to start from.
+    largest_blur_nm : float
+        The same, at most, after it was fitted to all crystals.
     crystal_content, cap_content, slab_content : float
         Sc contents of crystals, caps and interfaces to start from, atomic fractions.
     resolved_radius_nm : float
@@ -68,13 +69,14 @@ class CrystalParameters:
     least_significance: float = 3.0
     least_depletion: float = 0.4
     saddle_depth: float = 0.1
-    log_likelihood_margin: float = 4.0
+    log_likelihood_margin: float = 8.0
     cap_gain: float = 15.0
     slab_gain: float = 10.0
     largest_inside_share: float = 0.5
-    least_inside_volume: float = 0.25
+    least_inside_volume: float = 0.12
     fit_reach_nm: float = 2.0
     blur_nm: float = 0.25
+    largest_blur_nm: float = 0.5
     crystal_content: float = 0.003
     cap_content: float = 0.30
     slab_content: float = 0.20
@@ -97,6 +99,10 @@ class CrystalsFound:
         Columns are their directions.
     aspect_ratio_error : ndarray, shape (k,)
         Standard error of the longest over the shortest axis.
+    raw_shape : ndarray, shape (k, 5)
+        Logarithmic stretches before they were shrunk.
+    raw_shape_covariance : ndarray, shape (k, 5, 5)
+        Their covariances.
     crystal_content, matrix_content : ndarray, shape (k,)
         Sc content inside, and of the matrix nearby, atomic fractions.
     log_likelihood_gain : ndarray, shape (k,)
@@ -145,6 +151,8 @@ class CrystalsFound:
     semi_axes_nm: FloatArray
     rotation: FloatArray
     aspect_ratio_error: FloatArray
+    raw_shape: FloatArray
+    raw_shape_covariance: FloatArray
     crystal_content: FloatArray
     matrix_content: FloatArray
     log_likelihood_gain: FloatArray

@@ -53,7 +53,7 @@ def population_variance(components: FloatArray, covariance: FloatArray) -> float
 
 
 def shrunk_shapes(
-    components: FloatArray, covariance: FloatArray, trusted: BoolArray
+    components: FloatArray, covariance: FloatArray, trusted: BoolArray, errors_too: bool = True
 ) -> tuple[FloatArray, FloatArray]:
     """Draw the shapes of crystals to the sphere by as much as their errors ask for.
 
@@ -65,6 +65,8 @@ def shrunk_shapes(
         Their covariances.
     trusted : ndarray of bool, shape (k,)
         Crystals that the variance of the population is taken from.
+    errors_too : bool
+        Whether the errors of the aspect ratios are wanted.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def shrunk_shapes(
     mean = np.einsum("kij,kj->ki", gain, components)
     generator = np.random.default_rng(_SEED)
     errors = np.zeros(len(components))
-    if variance > 0.0:
+    if variance > 0.0 and errors_too:
         for row in range(len(components)):
             spread = gain[row] @ covariance[row]
             values, vectors = np.linalg.eigh(0.5 * (spread + spread.T))

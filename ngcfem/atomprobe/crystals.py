@@ -58,6 +58,7 @@ _SOLUTE = "Sc"
 _QUICK_REACH_NM = 1.2
 _NEIGHBOUR_REACH_NM = 1.3
 _SURFACE_POINTS = 200
+_SHAPE_COST = 5.0
 
 
 def find_crystals(
@@ -138,17 +139,27 @@ def find_crystals(
     for number, (near, fit) in enumerate(fits):
         values = fit.values.copy()
         values[LOG_BLUR], values[INSIDE] = np.log(blur), content
-        refined.append((near, fit_ellipsoid(near, replace(fit, values=values))))
+        anchored = replace(fit, values=values, anchor=fit.anchor.copy())
+        anchored.anchor[[LOG_BLUR, INSIDE]] = np.log(blur), content
+        refined.append((near, fit_ellipsoid(near, anchored)))
         if watch is not None:
             watch(len(fits) + number + 1, total)
     inside = composition.inside
     kept = _accepted(refined, composition, inside, least_gain, chosen)
+    components = np.array([one.fit.values[SHAPE] for one in kept]).reshape(-1, 5)
+    covariance = np.array([_block(one.fit, SHAPE) for one in kept]).reshape(-1, 5, 5)
     shapes, aspect_error = shrunk_shapes(
-        np.array([one.fit.values[SHAPE] for one in kept]).reshape(-1, 5),
-        np.array([_block(one.fit, SHAPE) for one in kept]).reshape(-1, 5, 5),
+        components,
+        covariance,
         ~np.array([one.cut for one in kept], dtype=bool),
     )
-    errors = {id(one.ions): error for one, error in zip(kept, aspect_error, strict=True)}
+    # the second look may drop some or change their order
+    raw_shapes = {
+        id(one.ions): entry
+        for one, entry in zip(
+            kept, zip(aspect_error, components, covariance, strict=True), strict=True
+        )
+    }
     kept = _accepted(
         [
             (one.ions, fit_with_shape(one.ions, one.fit, shape))
@@ -156,7 +167,8 @@ def find_crystals(
         ],
         composition,
         inside,
-        least_gain,
+        # of noise, five more parameters make more
+        least_gain + (_SHAPE_COST if shapes.any() else 0.0),
         chosen,
     )
     return found_from_fits(
@@ -164,7 +176,11 @@ def find_crystals(
         log_likelihood_gain=np.array([one.gain for one in kept]),
         inside_share=np.array([one.share for one in kept]),
         cut=np.array([one.cut for one in kept], dtype=bool),
-        aspect_ratio_error=np.array([errors[id(one.ions)] for one in kept]),
+        aspect_ratio_error=np.array([raw_shapes[id(one.ions)][0] for one in kept]),
+        raw_shape=np.array([raw_shapes[id(one.ions)][1] for one in kept]).reshape(-1, 5),
+        raw_shape_covariance=np.array([raw_shapes[id(one.ions)][2] for one in kept]).reshape(
+            -1, 5, 5
+        ),
         blur_nm=blur,
         matrix=matrix,
         volume_nm3=composition.volume_nm3,
@@ -260,7 +276,8 @@ def _pooled(fits: list[Fit], parameters: CrystalParameters) -> tuple[float, floa
         order = np.argsort(value)
         half = np.searchsorted(np.cumsum(weight[order]), 0.5 * weight.sum())
         result.append(float(value[order][min(int(half), len(value) - 1)]))
-    return float(np.exp(result[0])), result[1]
+    # wider than that is no blur of a surface but a shallow depression of the noise
+    return min(float(np.exp(result[0])), parameters.largest_blur_nm), result[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,7 +303,7 @@ def _accepted(
     kept: list[_Accepted] = []
     for gain, ions, fit in sorted(rated, key=lambda entry: -entry[0]):
         share, whole = _inside_share(fit, composition.grid, inside)
-        most = parameters.largest_inside_share * expit(fit.values[OUTSIDE])
+        most = parameters.largest_inside_share * expit(fit.anchor[OUTSIDE])
         if gain < least_gain or expit(fit.values[INSIDE]) > most:
             continue
         if share < parameters.least_inside_volume or any(_holds(one.fit, fit) for one in kept):

@@ -21,15 +21,15 @@ def shape_tensor(components: FloatArray) -> FloatArray:
 
     Parameters
     ----------
-    components : ndarray, shape (5,)
+    components : ndarray, shape (..., 5)
         Components in an orthonormal basis of the symmetric traceless tensors.
 
     Returns
     -------
-    ndarray, shape (3, 3)
+    ndarray, shape (..., 3, 3)
         Its exponential is the matrix that makes the ellipsoid of a ball.
     """
-    return np.einsum("k,kij->ij", components, _SHAPE_BASIS)
+    return np.einsum("...k,kij->...ij", components, _SHAPE_BASIS)
 
 
 def semi_axes(radius_nm: float, components: FloatArray) -> tuple[FloatArray, FloatArray]:

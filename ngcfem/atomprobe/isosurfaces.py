@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ngcfem.atomprobe.composition_field import CompositionField
+from ngcfem.atomprobe.composition_field import CompositionField, delocalized, usual_total
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 Side = Literal["above", "below"]
@@ -23,9 +24,9 @@ class Isosurface:
     Parameters
     ----------
     element : str
-        Element whose fraction it is.
+        Element whose fraction it is; empty for the outline of a specimen.
     threshold : float
-        Atomic fraction on the surface.
+        Atomic fraction on the surface; of an outline the share of the usual number of atoms.
     side : {"above", "below"}
         What it encloses: the part that is richer, or poorer, in the element.
     rim : {"closed", "open"}
@@ -46,6 +47,8 @@ class Isosurface:
     @property
     def name(self) -> str:
         """Such as ``Sc > 14 at%``."""
+        if not self.element:
+            return "specimen"
         sign = ">" if self.side == "above" else "<"
         return f"{self.element} {sign} {100.0 * self.threshold:.3g} at%"
 
@@ -202,27 +205,86 @@ def isosurface(
     return _triangulated(field, excess, mask, empty)
 
 
+def specimen_outline(field: CompositionField) -> Isosurface:
+    """Find the rim of the specimen.
+
+    Parameters
+    ----------
+    field : CompositionField
+        The composition.
+
+    Returns
+    -------
+    Isosurface
+        Closed, where the number of atoms is half the usual one.
+    """
+    counts = field.counts.sum(axis=0, keepdims=True)
+    empty = Isosurface(
+        "", 0.5, "above", "closed", np.empty((0, 3)), np.empty((0, 3), dtype=np.int64)
+    )
+    if not counts.any():
+        return empty
+    # The specimen may fill the grid: its rim is sharp only if atoms can spread beyond.
+    steps = max(field.kernel_sigma_nm / field.grid.voxel_nm, 1.0)
+    margin = int(np.ceil(2.0 * steps))
+    spread = delocalized(np.pad(counts, [(0, 0), *[(margin, margin)] * 3]), steps)[0]
+    usual = usual_total(spread[margin:-margin, margin:-margin, margin:-margin], counts[0])
+    excess = spread.astype(np.float64) - 0.5 * usual
+    surface = _triangulated(field, excess, None, empty)
+    shift = (margin - 1) * field.grid.voxel_nm
+    return replace(surface, vertices_nm=surface.vertices_nm - shift)
+
+
 def _triangulated(
     field: CompositionField, excess: FloatArray, mask: BoolArray | None, empty: Isosurface
 ) -> Isosurface:
+    vertices, triangles = zero_surface(excess, mask)
+    # Voxel centres stand at half steps; a closed surface was found on a grid of one voxel more.
+    shift = 0.5 if mask is not None else -0.5
+    grid = field.grid
+    points = np.asarray(grid.origin_nm, dtype=np.float64) + (vertices + shift) * grid.voxel_nm
+    return replace(empty, vertices_nm=points, triangles=triangles)
+
+
+def zero_surface(
+    values: npt.NDArray[np.floating], mask: BoolArray | None = None
+) -> tuple[FloatArray, IntArray]:
+    """Triangulate the surface on which values on a grid change their sign.
+
+    Parameters
+    ----------
+    values : ndarray, shape (nx, ny, nz)
+        Values, positive inside.
+    mask : ndarray of bool, shape (nx, ny, nz), or None
+        Cubes looked at, each by its corner of the largest indices; all if None.
+
+    Returns
+    -------
+    vertices : ndarray, shape (n, 3)
+        Corners in steps of the grid, from its first point; of length 0 if there is no surface.
+    triangles : ndarray of int, shape (m, 3)
+        Counterclockwise seen from outside.
+
+    References
+    ----------
+    Lewiner, Lopes, Vieira, Tavares (2003), Journal of Graphics Tools 8, 1,
+    doi 10.1080/10867651.2003.10487582.
+    """
     from skimage.measure import marching_cubes
 
-    if excess.min() >= 0.0 or excess.max() <= 0.0 or min(excess.shape) < 2:
-        return empty
+    nothing = np.empty((0, 3)), np.empty((0, 3), dtype=np.int64)
+    if min(values.shape) < 2 or values.min() >= 0.0 or values.max() <= 0.0:
+        return nothing
     with warnings.catch_warnings():
         # scikit-image 0.26 sets the shape of arrays, which NumPy 2.5 deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             vertices, triangles, _, _ = marching_cubes(
-                excess, 0.0, gradient_direction="ascent", allow_degenerate=False, mask=mask
+                values, 0.0, gradient_direction="ascent", allow_degenerate=False, mask=mask
             )
         except RuntimeError:  # its way to say that no triangle lies in the mask
-            return empty
-    # Voxel centres stand at half steps; a closed surface was found on a grid of one voxel more.
-    shift = 0.5 if mask is not None else -0.5
-    grid = field.grid
-    points = np.asarray(grid.origin_nm) + (vertices.astype(np.float64) + shift) * grid.voxel_nm
-    return replace(empty, vertices_nm=points, triangles=triangles.astype(np.int64))
+            return nothing
+    return vertices.astype(np.float64), triangles.astype(np.int64)
 
 
 def _whole_cubes(inside: BoolArray) -> BoolArray:

@@ -8,7 +8,16 @@ import numpy as np
 
 from ngcfem.atomprobe.ranging import Composition
 from ngcfem.atomprobe.statistics import statistics_from_mapping
-from ngcfem.atomprobe.statistics_sections import Quantity, StatisticsFile
+from ngcfem.atomprobe.statistics_sections import (
+    Grains,
+    Interface,
+    Quantity,
+    RegionComposition,
+    Resolution,
+    ScRich,
+    StatisticsFile,
+    StatisticsSection,
+)
 from ngcfem.quantities import Provenance
 
 STATISTICS_ELEMENTS = ("Fe", "Sc", "H")
@@ -37,7 +46,19 @@ _ATOMIC_VOLUMES = {
         "metals, 0.0029 nm^3 on tetrahedral sites",
     ),
 }
+_SECTIONS: dict[str, type[StatisticsSection]] = {
+    **{
+        f"composition.{name}": RegionComposition
+        for name in ("nanocrystal", "sc_rich", "interface", "grain")
+    },
+    "grains": Grains,
+    "interface": Interface,
+    "sc_rich": ScRich,
+    "resolution": Resolution,
+}
 _NORMAL_95 = 1.959964
+_GRAIN_SPHERICITY = 0.88
+_GRAIN_VARIATION = 0.25
 _OTHER_FRACTIONS = ("nanocrystal", "sc_rich", "interface")
 
 
@@ -104,13 +125,14 @@ def measured_statistics(
     InputError
         If the numbers contradict each other.
     """
-    found = {**_bulk(composition), **quantities}
+    found = {**_bulk(composition), **_over_known_elements(quantities)}
     found |= _remaining_fraction(found)
-    complete = _complete_compositions(found)
+    found |= _grain_sizes(found)
+    complete, incomplete = _complete_sections(found)
     document: dict[str, Any] = {
         "schema_version": 1,
         "title": source.title,
-        "notes": [*source.notes, *_left_out(composition)],
+        "notes": [*source.notes, *_left_out(composition), *incomplete],
         "atomic_volumes": {name: _plain(value) for name, value in _ATOMIC_VOLUMES.items()},
         "source": _source(source),
     }
@@ -160,6 +182,30 @@ def _bulk(composition: Composition) -> dict[str, Quantity]:
     }
 
 
+def _over_known_elements(quantities: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Compositions of regions over the elements that the file knows, whose sum becomes 100."""
+    result = {key: value for key, value in quantities.items() if not key.startswith("composition.")}
+    for region in dict.fromkeys(key.split(".")[1] for key in quantities if key not in result):
+        part = {
+            f"composition.{region}.{name}": quantities[f"composition.{region}.{name}"]
+            for name in STATISTICS_ELEMENTS
+            if f"composition.{region}.{name}" in quantities
+        }
+        total = sum(quantity.value for quantity in part.values())
+        if total <= 0.0:
+            continue
+        factor = 100.0 / total
+        for key, quantity in part.items():
+            low, high = quantity.lo95, quantity.hi95
+            scaled = {
+                "value": min(factor * quantity.value, 100.0),
+                "lo95": None if low is None else min(factor * low, 100.0),
+                "hi95": None if high is None else min(factor * high, 100.0),
+            }
+            result[key] = quantity.model_copy(update=scaled)
+    return result
+
+
 def _left_out(composition: Composition) -> list[str]:
     others = [
         f"{name} {100.0 * share:.2f} at%"
@@ -198,19 +244,63 @@ def _remaining_fraction(found: Mapping[str, Quantity]) -> dict[str, Quantity]:
     }
 
 
-def _complete_compositions(found: Mapping[str, Quantity]) -> dict[str, Quantity]:
-    """Leave out regions of which not both Fe and Sc are known."""
-    regions = {key.split(".")[1] for key in found if key.startswith("composition.")}
-    partial = {
-        region
-        for region in regions
-        if any(f"composition.{region}.{name}" not in found for name in ("Fe", "Sc"))
-    }
+def _grain_sizes(found: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Size of the grains by their lineal intercept, where no grain lies whole in the specimen.
+
+    For bodies of the volume V and surface S the mean lineal intercept is 4 <V> / <S>. With the
+    sphericity s and the variation c of their diameter D, lognormal, this is 2/3 s D (1 + c^2)^2.
+    """
+    intercept = found.get("grains.lineal_intercept")
+    if intercept is None or "grains.equivalent_diameter" in found:
+        return {}
+    variation = found.get("grains.diameter_variation")
+    spread = _GRAIN_VARIATION if variation is None else variation.value
+    factor = 1.5 / (_GRAIN_SPHERICITY * (1.0 + spread**2) ** 2)
+    assumed: dict[str, Quantity] = {}
+    if variation is None:
+        assumed["grains.diameter_variation"] = Quantity(
+            value=_GRAIN_VARIATION,
+            unit="1",
+            method="too few whole grains in the specimen",
+            provenance="assumed",
+        )
+    low, high = intercept.lo95, intercept.hi95
     return {
+        **assumed,
+        "grains.equivalent_diameter": Quantity(
+            value=factor * intercept.value,
+            lo95=None if low is None else factor * low,
+            hi95=None if high is None else factor * high,
+            n=intercept.n,
+            unit="nm",
+            method="from the lineal intercept, as no grain lies whole in the specimen",
+            parameters={"sphericity": _GRAIN_SPHERICITY, "diameter_variation": spread},
+            provenance="assumed",
+        ),
+    }
+
+
+def _complete_sections(found: Mapping[str, Quantity]) -> tuple[dict[str, Quantity], list[str]]:
+    """Leave out sections of which something that the file requires is not known, and say so."""
+    missing: dict[str, list[str]] = {}
+    for section, kind in _SECTIONS.items():
+        given = [key for key in found if key.startswith(f"{section}.")]
+        absent = [
+            name
+            for name, entry in kind.model_fields.items()
+            if entry.is_required() and f"{section}.{name}" not in found
+        ]
+        if given and absent:
+            missing[section] = absent
+    kept = {
         key: quantity
         for key, quantity in found.items()
-        if not (key.startswith("composition.") and key.split(".")[1] in partial)
+        if not any(key.startswith(f"{section}.") for section in missing)
     }
+    return kept, [
+        f"{section} is left out: {', '.join(names)} could not be measured."
+        for section, names in missing.items()
+    ]
 
 
 def _source(source: DataSource) -> dict[str, Any]:

@@ -125,7 +125,9 @@ def neighbour_distances(
         taken = points
         if len(points) > largest_sample:
             taken = points[generator.choice(len(points), largest_sample, replace=False)]
-        found, _ = cKDTree(points).query(taken, k=n_orders + 1)
+        # A tree that is quick to build: it is asked only once, and by few of its points.
+        tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
+        found, _ = tree.query(taken, k=n_orders + 1)
         return found[:, 1:]
 
     measured = distances(places)

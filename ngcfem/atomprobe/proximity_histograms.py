@@ -21,6 +21,8 @@ def proximity_histogram(
     surface: Isosurface,
     reach_nm: float = 4.0,
     bin_nm: float = 0.2,
+    largest_sample: int = 500_000,
+    seed: int = 0,
 ) -> CompositionProfile:
     """Take the composition against the distance from an isosurface.
 
@@ -36,6 +38,10 @@ def proximity_histogram(
         Largest distance; made a whole number of bins.
     bin_nm : float
         Width of a bin.
+    largest_sample : int
+        Ions looked at, at most; drawn at random from more.
+    seed : int
+        Seed of the drawing.
 
     Returns
     -------
@@ -65,6 +71,9 @@ def proximity_histogram(
         raise ValueError("a proximity histogram needs a surface that is open at the rim")
     if not (reach_nm > 0.0 and bin_nm > 0.0):
         raise ValueError("reach and bin of a proximity histogram must be positive")
+    if len(ions) > largest_sample:
+        generator = np.random.default_rng(seed)
+        ions = ions.subset(np.sort(generator.choice(len(ions), largest_sample, replace=False)))
     n_bins = int(np.ceil(reach_nm / bin_nm - 1e-9))
     reach = n_bins * bin_nm
     edges = np.linspace(-reach, reach, 2 * n_bins + 1)

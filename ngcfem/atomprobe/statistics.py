@@ -41,6 +41,7 @@ _ALLOWED: dict[str, tuple[str, float | None, float | None]] = {
     "crystals.nearest_neighbour_distance": _LENGTH,
     "crystals.surface_distance": ("nm", None, None),
     "crystals.contact_fraction": _SHARE,
+    "crystals.agglomerate_size": ("1", 1.0, None),
     "sc_rich.share_of_crystals": _SHARE,
     "sc_rich.thickness": _LENGTH,
     "sc_rich.contact_half_angle": ("deg", 0.0, 180.0),

@@ -204,6 +204,9 @@ class Crystals(StatisticsSection):
     contact_fraction: Quantity | None = Field(
         default=None, description="Share of the crystals that touch another one."
     )
+    agglomerate_size: Quantity | None = Field(
+        default=None, description="Mean number of crystals of a group of those that touch."
+    )
     interface_contact_share: Quantity | None = Field(
         default=None, description="Share of the crystals, by number, that touch the network."
     )

@@ -6,11 +6,11 @@ needed, so that a material point can be driven on a machine without a mesher.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ngcfem.case.crystals import orient_crystals
 from ngcfem.case.schema import Case
 from ngcfem.case.sections import (
     CompositeSection,
@@ -32,11 +32,6 @@ from ngcfem.loading.path import LoadPath, LoadSegment, uniaxial_stress
 from ngcfem.loading.platens import Platens
 from ngcfem.microstructure.cell import Layer, PeriodicCell
 from ngcfem.microstructure.imperfection import Imperfection, StrengthScatter, WeakRegion
-from ngcfem.microstructure.orientation import (
-    crystal_orientations,
-    euler_angles_deg,
-    rotation_matrices,
-)
 from ngcfem.microstructure.simple_cells import homogeneous_cell, laminate_cell, sphere_cell
 from ngcfem.microstructure.statistics import CompositeStatistics, composite_statistics
 from ngcfem.quantities import FloatArray
@@ -161,90 +156,6 @@ def build_materials(case: Case) -> dict[str, Material]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Crystals:
-    """The crystals of a mesh and how their lattices lie.
-
-    Parameters
-    ----------
-    orientation : ndarray, shape (cells, 4)
-        Unit quaternion (w, x, y, z) of each cell from lattice to specimen coordinates; the identity
-        where there is no lattice.
-    entries : tuple of dict
-        Each crystal: phase, number, centre (nm), volume (nm^3), quaternion and Euler angles (Bunge,
-        degrees), as plain JSON.
-    """
-
-    orientation: FloatArray
-    entries: tuple[dict[str, Any], ...]
-
-
-def build_crystals(case: Case, mesh: PeriodicMesh) -> Crystals | None:
-    """Find the crystals of a mesh and orient them as a case says.
-
-    Parameters
-    ----------
-    case : Case
-        A valid case.
-    mesh : PeriodicMesh
-        Its mesh.
-
-    Returns
-    -------
-    Crystals or None
-        The same on every rank; None if no phase has a lattice.
-    """
-    phases = [phase for phase in case.phases if phase.orientation is not None]
-    if not phases:
-        return None
-    from ngcfem.mesh.crystal_bodies import crystal_bodies
-
-    orientation = np.tile([1.0, 0.0, 0.0, 0.0], (len(mesh.cells), 1))
-    entries = []
-    for phase in phases:
-        if phase.orientation is None:
-            continue
-        bodies = crystal_bodies(mesh, phase.name, phase.by_grain)
-        number = len(bodies.volume_nm3)
-        drawn = crystal_orientations(phase.orientation, number, phase.name, case.seed)
-        orientation[bodies.cells] = drawn[bodies.number]
-        angles = euler_angles_deg(rotation_matrices(drawn))
-        entries += [
-            {
-                "phase": phase.name,
-                "crystal": k,
-                "centre_nm": bodies.centre_nm[k].tolist(),
-                "volume_nm3": float(bodies.volume_nm3[k]),
-                "orientation_quaternion": drawn[k].tolist(),
-                "orientation_euler_deg": angles[k].tolist(),
-            }
-            for k in range(number)
-        ]
-    return Crystals(orientation, tuple(entries))
-
-
-def build_point_orientation(case: Case, phase: str) -> FloatArray | None:
-    """Orient the one crystal of a material point.
-
-    Parameters
-    ----------
-    case : Case
-        A valid case.
-    phase : str
-        Name of a phase of it.
-
-    Returns
-    -------
-    ndarray, shape (4,), or None
-        Unit quaternion from lattice to specimen coordinates: that of the first crystal of the
-        phase; None without a lattice.
-    """
-    for each in case.phases:
-        if each.name == phase and each.orientation is not None:
-            return crystal_orientations(each.orientation, 1, phase, case.seed)[0]
-    return None
-
-
 def build_solver_options(case: Case) -> SolverOptions:
     """Build the options of the solver.
 
@@ -278,7 +189,7 @@ def build_pillar_data(case: Case) -> PillarData | None:
 
 
 def build_cell(case: Case) -> PeriodicCell | None:
-    """Generate the cell of a case.
+    """Generate the cell of a case, with the lattices of its crystals.
 
     Parameters
     ----------
@@ -296,6 +207,11 @@ def build_cell(case: Case) -> PeriodicCell | None:
     RefusedError
         If chance gives no cell of these statistics.
     """
+    cell = _build_geometry(case)
+    return None if cell is None else orient_crystals(case, cell)
+
+
+def _build_geometry(case: Case) -> PeriodicCell | None:
     micro = case.microstructure
     if micro.dimension == 2 and not isinstance(micro, UserMeshSection):
         return _build_plane_cell(case)

@@ -500,32 +500,76 @@ def _apt(
     ],
     ranges: Annotated[Path, typer.Argument(metavar="RANGES", help="Ranges: .rrng, .rng or .env.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Directory to write to; made if missing.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Statistics file (.json; the rest goes beside it), or a directory for all.",
+        ),
     ],
     background: Annotated[
         bool,
         typer.Option("--background", help="Take the background off the composition."),
     ] = False,
+    ranging_only: Annotated[
+        bool, typer.Option("--ranging-only", help="Stop at composition and mass spectrum.")
+    ] = False,
+    parameters: Annotated[
+        Path | None,
+        typer.Option("--parameters", help="Voxels, kernel, thresholds, ... (TOML)."),
+    ] = None,
+    sweep: Annotated[
+        bool,
+        typer.Option("--sweep", help="Show how each number moves with each parameter (long)."),
+    ] = False,
+    sweep_of: Annotated[
+        str,
+        typer.Option("--sweep-of", help="The same of these parameters alone, with commas."),
+    ] = "",
+    title: Annotated[str, typer.Option("--title", help="Name of material and state.")] = "",
+    efficiency: Annotated[
+        float | None,
+        typer.Option("--efficiency", min=0.0, max=1.0, help="Detection efficiency, if known."),
+    ] = None,
+    true_strain: Annotated[
+        float | None,
+        typer.Option("--true-strain", help="Strain of the material; negative in compression."),
+    ] = None,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="The data were made: say so of every number.")
+    ] = False,
 ) -> None:
-    """Range an atom probe data set.
+    """Find and measure the regions of an atom probe data set.
 
-    Writes its composition by element, ion and range with counting errors, the mass spectrum with
-    its ranges, and what is suspicious about them. Regions and the statistics file are not measured
-    yet.
+    Ranges it, lays its composition on voxels, finds crystals, Sc-rich regions, network and grains,
+    and writes the statistics file that cells are generated from, a report and tables.
 
-    Example: ngcfem apt specimen.apt specimen.rrng --out ranged
+    Example: ngcfem apt specimen.apt specimen.rrng --out statistics.json
     """
-    from ngcfem.cli.progress import count_progress
-    from ngcfem.workflow.atom_probe import apt_stage
+    from ngcfem.cli.progress import analysis_progress
+    from ngcfem.workflow.specimen_analysis import SpecimenRequest, analyse_specimen
 
-    with count_progress("ions") as watch:
-        text = apt_stage(data, ranges, out, background, watch)
+    names = [name.strip() for name in sweep_of.split(",") if name.strip()]
+    request = SpecimenRequest(
+        subtract_background=background,
+        ranging_only=ranging_only,
+        parameters=parameters,
+        sweep=names if sweep or names else None,
+        synthetic=synthetic,
+        efficiency=efficiency,
+        true_strain=true_strain,
+        title=title,
+    )
+    with analysis_progress() as watch:
+        text = analyse_specimen(data, ranges, out, request, watch)
     _print(text)
 
 
 @app.command("apt-synthetic")
 def _apt_synthetic(
-    case: CasePath,
+    target: Annotated[
+        Path, typer.Argument(metavar="CASE|DIR", help="Case file, or run directory.")
+    ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Directory to write to; made if missing.")
     ],
@@ -555,22 +599,25 @@ def _apt_synthetic(
             "--deformation", help="Deformation gradient: three stretches, or nine numbers by rows."
         ),
     ] = "",
+    step: Annotated[
+        int | None, typer.Option("--step", help="Snapshot of the run (default: the last one).")
+    ] = None,
     realization: Realization = None,
 ) -> None:
-    """Evaporate the cell of a case into an atom probe data set of known truth.
+    """Evaporate a cell into an atom probe data set of known truth.
 
     Fills a box of the endless material with atoms, detects a share of them with errors of place and
     mass, and writes data, ranges, and beside them what the specimen really is: truth.json, and
-    truth_statistics.json under the keys of the statistics file.
+    truth_statistics.json under the keys of the statistics file. Of a run, the deformed cell.
 
     Example: ngcfem apt-synthetic cases/demo.toml --size 30 --out specimen
     """
     from ngcfem.case.realizations import chosen_realization
     from ngcfem.case.schema import load_case
     from ngcfem.cli.progress import count_progress
-    from ngcfem.workflow.apt_synthetic import SpecimenRequest, apt_synthetic_stage
+    from ngcfem.workflow.apt_synthetic import SyntheticRequest, apt_synthetic_stage
 
-    request = SpecimenRequest(
+    request = SyntheticRequest(
         size_nm=_numbers("--size", size),
         efficiency=efficiency,
         parameters=parameters,
@@ -578,11 +625,40 @@ def _apt_synthetic(
         seed=seed,
         crystalline=crystalline,
         deformation=_numbers("--deformation", deformation),
+        step=step,
     )
-    loaded = chosen_realization(load_case(case), realization)
+    source = target if target.is_dir() else chosen_realization(load_case(target), realization)
     with count_progress("percent") as watch:
-        text = apt_synthetic_stage(loaded, out, request, watch)
+        text = apt_synthetic_stage(source, out, request, watch)
     _print(text)
+
+
+@app.command("apt-compare")
+def _apt_compare(
+    first: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|DIR", help="Statistics file (JSON), or directory that apt wrote."
+        ),
+    ],
+    second: Annotated[
+        Path,
+        typer.Argument(metavar="FILE|DIR", help="Another one, as of the deformed state."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Directory of table and figure.")
+    ] = None,
+) -> None:
+    """Show two statistics files side by side.
+
+    Every number with its interval, the change from the first to the second, and whether it is more
+    than chance explains: for two states of a material, two specimens, or a measurement and truth.
+
+    Example: ngcfem apt-compare undeformed.json deformed.json --out comparison
+    """
+    from ngcfem.workflow.apt_compare import apt_compare_stage
+
+    _print(apt_compare_stage(first, second, out))
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

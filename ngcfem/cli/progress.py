@@ -20,7 +20,7 @@ from rich.table import Column
 
 from ngcfem.quantities import AXIS_INDEX
 from ngcfem.results.increment import Increment
-from ngcfem.workflow.watching import Watcher
+from ngcfem.workflow.watching import AnalysisWatch, Watcher
 
 _WIDTH_FOR_ALL = 130
 """Columns of a terminal that hold everything known of a step beside the bar."""
@@ -89,6 +89,56 @@ def count_progress(
             bar.update(task, completed=done, total=total or None)
 
         yield watch
+
+
+@contextlib.contextmanager
+def analysis_progress(console: Console | None = None) -> Iterator[AnalysisWatch]:
+    """Show how far the analysis of a specimen has come.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Where to write; the standard output by default.
+
+    Yields
+    ------
+    AnalysisWatch
+        Drives a bar on a terminal, and prints a line for each stage otherwise.
+    """
+    console = console or Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        said: list[str] = []
+
+        def line(what: str, done: int, total: int) -> None:
+            if what not in said:
+                said.append(what)
+                console.print(what, markup=False)
+
+        yield AnalysisWatch(stage=line)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("ranging", total=None, state="")
+
+        def ions(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total or None, state=f"{done:,} ions")
+
+        def stage(what: str, done: int, total: int) -> None:
+            state = f"{done}/{total}" if total > 1 else ""
+            bar.update(
+                task,
+                description=what,
+                completed=done,
+                total=total if total > 1 else None,
+                state=state,
+            )
+
+        yield AnalysisWatch(ions, stage)
 
 
 class ProgressReport:

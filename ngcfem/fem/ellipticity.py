@@ -96,6 +96,13 @@ class EllipticityMonitor:
     kinematics : {"finite", "small"}
         Kinematics.
 
+    Attributes
+    ----------
+    phases : tuple of str
+        Phases that are looked at.
+    growth_phases : tuple of str
+        Those of them with a law of activated flow, for which lost means what note 4 says.
+
     Notes
     -----
     1. The sample is the first integration point of every k-th cell of the softening phases, by the
@@ -107,7 +114,11 @@ class EllipticityMonitor:
     3. With a nonlocal field chi that feeds on kappa, the tangent is that of a band which is wide
        compared with the internal length, where chi follows kappa: dP/dF + (dP/dchi) (dkappa/dF) /
        (1 - dkappa/dchi). Narrower bands come later.
-    4. Laws of activated flow have no rate-independent limit and are not looked at.
+    4. Laws of activated flow have no rate-independent limit, and their rate problem stays elliptic.
+       What is looked at is the tangent of the step as it was made. By backward Euler a disturbance
+       in the form of a band grows by 1 / (1 - dt a) in a step if its rate of growth is a, and the
+       acoustic tensor is singular at dt a = 1: lost means that some band grows more than e-fold in
+       the time of the step. Smaller steps say so later, or never.
     """
 
     def __init__(
@@ -122,12 +133,11 @@ class EllipticityMonitor:
         self._points = points
         self._finite = kinematics == "finite"
         self._plane = volume.simplex.dimension == 2
-        watched = [
-            index
-            for index, name in enumerate(self._names)
-            if materials[name].softens and _NO_ELASTIC_RANGE not in materials[name].resolved
-        ]
+        watched = [index for index, name in enumerate(self._names) if materials[name].softens]
         self.phases: tuple[str, ...] = tuple(self._names[index] for index in watched)
+        self.growth_phases: tuple[str, ...] = tuple(
+            name for name in self.phases if _NO_ELASTIC_RANGE in materials[name].resolved
+        )
         of_watched = np.flatnonzero(np.isin(volume.source.phase, watched))
         stride = max(1, -(-len(of_watched) // LARGEST_SAMPLE))
         chosen = of_watched[::stride]

@@ -208,6 +208,11 @@ class PeriodicProblem:
         return {**self._spent, "linear_solve": self._linear.cpu_seconds}
 
     @property
+    def time_increment_s(self) -> float:
+        """Time of the last step."""
+        return self._time_increment_s
+
+    @property
     def position(self) -> float:
         """Position on the load path; 0 before the first step."""
         return self._march.position if self._march else 0.0

@@ -36,7 +36,8 @@ def mesh_key(cell: PeriodicCell, size_nm: float, options: MeshOptions) -> str:
         Hexadecimal SHA-256 over the cell, the options and the versions of Gmsh and the generator.
     """
     document = {
-        "cell": cell.to_json(),
+        # Lattices make no difference to a mesh.
+        "cell": cell.with_orientations(None).to_json(),
         "size_nm": float(size_nm),
         "options": asdict(options),
         "gmsh": gmsh.GMSH_API_VERSION,

@@ -6,12 +6,12 @@ is an area times a thickness of 1 nm, a ball is a disc, and a cap a piece of a r
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from ngcfem.quantities import FloatArray
+from ngcfem.quantities import NANOCRYSTAL, FloatArray
 
 CellKind = Literal["nanocomposite", "nanoglass", "glass", "sphere", "laminate", "homogeneous"]
 CELL_KINDS: tuple[str, ...] = (
@@ -89,6 +89,9 @@ class Inclusion:
         the image of the ball, and its cap the image of the cap of the ball. None is a sphere.
     flat : Flat or None
         Plane that cuts the crystal off at the network. It does not meet the cap.
+    orientation : tuple of four float, or None
+        Unit quaternion (w, x, y, z) from lattice to specimen coordinates; a rotation of the cell
+        does not turn it. None where no lattice was asked for.
     """
 
     centre_nm: tuple[float, ...]
@@ -97,6 +100,7 @@ class Inclusion:
     cap: Cap | None = None
     stretch: Rows | None = None
     flat: Flat | None = None
+    orientation: tuple[float, float, float, float] | None = None
 
     @property
     def dimension(self) -> int:
@@ -225,6 +229,33 @@ class PeriodicCell:
         """Volume of the cell in nm^3; in the plane its area times a thickness of 1 nm."""
         return float(abs(np.linalg.det(self.lattice)))
 
+    @property
+    def crystal_phase(self) -> str | None:
+        """Phase of the inclusions; None without inclusions."""
+        if not self.inclusions:
+            return None
+        return NANOCRYSTAL if NANOCRYSTAL in self.phase_names else self.phase_names[-1]
+
+    def with_orientations(self, quaternions: FloatArray | None) -> "PeriodicCell":
+        """The same cell with the lattices of its inclusions.
+
+        Parameters
+        ----------
+        quaternions : ndarray, shape (inclusions, 4), or None
+            Unit quaternions from lattice to specimen coordinates; None takes them away.
+
+        Returns
+        -------
+        PeriodicCell
+            A copy.
+        """
+        rows = [None] * len(self.inclusions) if quaternions is None else quaternions.tolist()
+        inclusions = tuple(
+            replace(inclusion, orientation=None if row is None else tuple(row))
+            for inclusion, row in zip(self.inclusions, rows, strict=True)
+        )
+        return replace(self, inclusions=inclusions)
+
     def to_json(self) -> str:
         """Write the cell as JSON text from which ``cell_from_json`` rebuilds it exactly.
 
@@ -241,7 +272,7 @@ class PeriodicCell:
             "sites_nm": self.sites.tolist(),
             "weights_nm2": self.weights.tolist(),
             "interface_thickness_nm": self.interface_thickness_nm,
-            "inclusions": [asdict(inclusion) for inclusion in self.inclusions],
+            "inclusions": [_inclusion_document(inclusion) for inclusion in self.inclusions],
             "layers": [asdict(layer) for layer in self.layers],
             "layer_axis": self.layer_axis,
             "seed": self.seed,
@@ -250,8 +281,16 @@ class PeriodicCell:
         return json.dumps(document, indent=1)
 
 
+def _inclusion_document(inclusion: Inclusion) -> dict[str, Any]:
+    document = asdict(inclusion)
+    if inclusion.orientation is None:
+        del document["orientation"]
+    return document
+
+
 def _inclusion(document: Mapping[str, Any]) -> Inclusion:
     cap, stretch, flat = document["cap"], document.get("stretch"), document.get("flat")
+    orientation = document.get("orientation")
     return Inclusion(
         centre_nm=tuple(document["centre_nm"]),
         radius_nm=document["radius_nm"],
@@ -259,6 +298,7 @@ def _inclusion(document: Mapping[str, Any]) -> Inclusion:
         cap=None if cap is None else Cap(**{**cap, "axis": tuple(cap["axis"])}),
         stretch=None if stretch is None else tuple(tuple(row) for row in stretch),
         flat=None if flat is None else Flat(**{**flat, "normal": tuple(flat["normal"])}),
+        orientation=None if orientation is None else tuple(orientation),
     )
 
 

@@ -25,6 +25,9 @@ def interactive_view(
     lattice: FloatArray,
     *,
     edges: bool,
+    colours: Sequence[str] = (),
+    opacities: Sequence[float] = (),
+    box_name: str = "period",
 ) -> str:
     """Write a page on which the bodies can be turned, cut, hidden and moved apart.
 
@@ -42,6 +45,12 @@ def interactive_view(
         Period vectors as rows, in nm; drawn as a box, in the plane as a rectangle.
     edges : bool
         Whether the edges of the triangles are drawn at first.
+    colours : sequence of str
+        Hexadecimal colours by number of the phase; those of the names if empty.
+    opacities : sequence of float
+        Opacities at first, by number of the phase; 1 if empty.
+    box_name : str
+        What the box is called.
 
     Returns
     -------
@@ -94,7 +103,8 @@ def interactive_view(
     blocks = [_byte_planes(steps[:, axis], 2) for axis in range(3)]
     blocks.append(_byte_planes(np.concatenate(codes), 3))
     box, corner = _period_box(lattice, 0.5 * (low + high))
-    colours = phase_colours(phase_names)
+    colours = colours or [phase_colours(phase_names)[name] for name in phase_names]
+    opacities = opacities or [1.0] * len(phase_names)
     header = {
         "points": len(placed),
         "triangles": first,
@@ -104,7 +114,10 @@ def interactive_view(
         "corner": corner.tolist(),
         "flat": len(lattice) == 2,
         "edges": edges,
-        "phases": [{"name": n.replace("_", "-"), "colour": colours[n]} for n in phase_names],
+        "phases": [
+            {"name": name.replace("_", "-"), "colour": colour, "opacity": opacity}
+            for name, colour, opacity in zip(phase_names, colours, opacities, strict=True)
+        ],
         "bodies": entries,
     }
     page = resources.files("ngcfem.report").joinpath("viewer.html").read_text(encoding="utf-8")
@@ -112,6 +125,7 @@ def interactive_view(
     for mark, text in (
         ("@TITLE@", html.escape(title)),
         ("@FACTS@", html.escape(facts)),
+        ("@BOX@", html.escape(box_name)),
         # JSON inside a script: a "<" could end it
         ("@HEADER@", json.dumps(header, separators=(",", ":")).replace("<", "\\u003c")),
         ("@CONTENT@", content),

@@ -85,24 +85,16 @@ def localization_section(record: RunRecord, figure: Markup | None) -> Markup | N
 def _ellipticity(entry: Mapping[str, Any]) -> Markup:
     heading = element("h3", "First loss of ellipticity")
     if not entry["phases"]:
-        return joined(
-            [
-                heading,
-                element(
-                    "p",
-                    "The laws that soften here flow at any stress and have no rate-independent "
-                    "limit, so there is no point at which ellipticity is lost.",
-                ),
-            ]
-        )
+        return joined([heading, element("p", "No phase that softens was looked at.")])
     first, last = entry["first_loss"], entry["at_end"]
+    growth = _growth(entry, first)
     if first is None:
         text = (
             "Ellipticity was lost nowhere among the points looked at, in "
             + ", ".join(name.replace("_", "-") for name in entry["phases"])
             + "."
         )
-        return joined([heading, element("p", text)])
+        return joined([heading, element("p", text), *growth])
     rows: dict[str, Content] = {
         "true strain": f"{first['true_strain']:+.4f} (increment {first['increment']})",
         "phase of the least determinant": str(first["phase"]).replace("_", "-"),
@@ -119,7 +111,26 @@ def _ellipticity(entry: Mapping[str, Any]) -> Markup:
         "internal length.",
         "soft",
     )
-    return joined([heading, facts(rows), note])
+    return joined([heading, facts(rows), note, *growth])
+
+
+def _growth(entry: Mapping[str, Any], first: Mapping[str, Any] | None) -> list[Markup]:
+    """What a loss means in laws that flow at any stress."""
+    names = [name.replace("_", "-") for name in entry.get("growth_phases", ())]
+    if not names:
+        return []
+    time = ""
+    if first is not None and "time_increment_s" in first:
+        time = f" of {number(float(first['time_increment_s']))} s"
+    return [
+        element(
+            "p",
+            f"In {', '.join(names)} flow has no rate-independent limit. There, lost means that a "
+            f"disturbance in the form of a band grows more than e-fold in the time{time} of one "
+            "increment: it depends on the increments asked for.",
+            "soft",
+        )
+    ]
 
 
 def _bands(entry: Mapping[str, Any]) -> Markup:
@@ -128,6 +139,8 @@ def _bands(entry: Mapping[str, Any]) -> Markup:
     rows: dict[str, Content] = {
         "bands": str(entry["number"]),
         "spacing of parallel ones": None if spacing is None else f"{float(spacing):.3g} nm",
+        "counted from a strain of": f"{fixed(entry['threshold_strain'], 4)}"
+        + (", between two levels of strain" if entry.get("two_levels") else ", twice the mean"),
         "volume above twice the mean strain": f"{100.0 * entry['volume_share_above']:.1f} %",
         "share of the plastic strain there": f"{100.0 * entry['strain_share_above']:.1f} %",
         "scatter over mean of the strain": f"{float(entry['localization_index']):.3f}",
@@ -158,6 +171,7 @@ def _serrations(entry: Mapping[str, Any] | None) -> Markup:
         "drops per unit of strain": fixed(entry["drops_per_strain"], 1),
         "mean drop [GPa]": fixed(entry["mean_drop_gpa"], 4),
         "largest drop [GPa]": fixed(entry["largest_drop_gpa"], 4),
+        "fall that lasts to the end [GPa]": fixed(entry.get("fall_at_end_gpa"), 4),
         "exponent of the sizes": "too few drops for one (100 are needed)"
         if entry["exponent"] is None
         else f"{entry['exponent']['exponent']:.2f} +- {entry['exponent']['exponent_error']:.2f}",

@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ngcfem.microstructure.cell import PeriodicCell
+from ngcfem.report.atom_probe_surfaces import DrawnSurface
 from ngcfem.report.colours import phase_colours
 from ngcfem.results.fields import COLLECTION_NAME, read_collection
 
@@ -102,7 +106,40 @@ def draw_cell_pictures(cell: PeriodicCell, directory: Path) -> Pictures:
         The pictures, or why there are none.
     """
     request = {"task": "cell", "cell": cell.to_json()}
-    return _draw(request, CELL_PICTURE_NAMES, directory, cell.phase_names)
+    return _draw(request, CELL_PICTURE_NAMES, directory, _colours(cell.phase_names))
+
+
+def draw_surface_pictures(surfaces: Sequence[DrawnSurface], directory: Path) -> Pictures:
+    """Draw surfaces of an atom probe specimen: together, and each of them alone.
+
+    Parameters
+    ----------
+    surfaces : sequence of DrawnSurface
+        The surfaces; those of an opacity below 1 are in every picture.
+    directory : Path
+        Where the pictures go.
+
+    Returns
+    -------
+    Pictures
+        ``surfaces`` and, if there are several, ``surface_0`` and so on, or why there are none.
+    """
+    if not surfaces:
+        return Pictures({}, "there is no surface to draw")
+    arrays = {}
+    for number, surface in enumerate(surfaces):
+        arrays[f"vertices_{number}"] = surface.vertices_nm
+        arrays[f"triangles_{number}"] = surface.triangles
+    with tempfile.TemporaryDirectory() as scratch:
+        stored = Path(scratch) / "surfaces.npz"
+        np.savez(stored, **arrays)
+        request = {
+            "task": "surfaces",
+            "surfaces": str(stored),
+            "opacities": [surface.opacity for surface in surfaces],
+        }
+        names = ["surfaces", *(f"surface_{number}" for number in range(len(surfaces)))]
+        return _draw(request, names, directory, [surface.colour for surface in surfaces])
 
 
 def _draw_snapshot(
@@ -116,19 +153,19 @@ def _draw_snapshot(
     if not snapshots:
         return Pictures({}, "the run holds no field snapshots")
     request = {"task": task, "snapshot": str(fields / snapshots[-1][2])}
-    return _draw(request, names, directory, phase_names)
+    return _draw(request, names, directory, _colours(phase_names))
+
+
+def _colours(phase_names: Sequence[str]) -> list[str]:
+    return [phase_colours(phase_names)[name] for name in phase_names]
 
 
 def _draw(
-    request: Mapping[str, Any], names: Sequence[str], directory: Path, phase_names: Sequence[str]
+    request: Mapping[str, Any], names: Sequence[str], directory: Path, colours: Sequence[str]
 ) -> Pictures:
     """Hand a request to a process that renders, and see what it made."""
     directory.mkdir(parents=True, exist_ok=True)
-    request = {
-        **request,
-        "directory": str(directory),
-        "colours": [phase_colours(phase_names)[name] for name in phase_names],
-    }
+    request = {**request, "directory": str(directory), "colours": list(colours)}
     environment = dict(os.environ)
     if not environment.get("VTK_DEFAULT_OPENGL_WINDOW"):
         environment["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkEGLRenderWindow"

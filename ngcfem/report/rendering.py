@@ -38,6 +38,11 @@ def main() -> int:
 
         draw_cell_pictures(pyvista, request)
         return 0
+    if request["task"] == "surfaces":
+        from ngcfem.report.isosurface_rendering import draw_surface_pictures
+
+        draw_surface_pictures(pyvista, request)
+        return 0
     _draw_run_pictures(pyvista, request)
     return 0
 

@@ -76,7 +76,7 @@ class RunDirectory:
 
     @property
     def cell_file(self) -> Path:
-        """Descriptors of the cell: target and achieved."""
+        """Geometry of the cell."""
         return self.path / "cell.json"
 
     @property

@@ -26,11 +26,15 @@ class Serrations:
         Magnitude of the strain at the peak.
     drops_per_strain : float
         Number over the range of strain.
+    fall_at_end_gpa : float
+        Fall from the last peak that no rise has ended; not a serration. 0 if the curve ends
+        otherwise.
     """
 
     size_gpa: FloatArray
     strain: FloatArray
     drops_per_strain: float
+    fall_at_end_gpa: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,15 @@ def find_serrations(
     -----
     From the start, the highest stress since the last drop is a peak once the stress has fallen by
     more than the smallest drop; the lowest stress after it is the valley once the stress has risen
-    by more than that. A fall that lasts to the end counts as it is.
+    by more than that. A serration is a drop that a reloading ends: it is the slip avalanche between
+    two rises whose sizes the statistics are about. A fall that lasts to the end is softening, or
+    an avalanche cut off by the end of the test; either way its size is not known, and it does not
+    count.
+
+    References
+    ----------
+    Antonaglia et al. (2014), Sci. Rep. 4, 4382, doi 10.1038/srep04382: statistics of stress drops
+    in metallic glasses.
     """
     if strain.shape != stress_gpa.shape or strain.ndim != 1 or len(strain) < 3:
         raise ValueError(
@@ -112,11 +124,13 @@ def find_serrations(
             peak = k
         elif level[k] < level[peak] - smallest_drop_gpa:
             falling, valley = True, k
-    if falling:
-        sizes.append(level[peak] - level[valley])
-        places.append(position[peak])
     span = float(np.ptp(position))
-    return Serrations(np.array(sizes), np.array(places), len(sizes) / span if span > 0.0 else 0.0)
+    return Serrations(
+        np.array(sizes),
+        np.array(places),
+        len(sizes) / span if span > 0.0 else 0.0,
+        float(level[peak] - level[valley]) if falling else 0.0,
+    )
 
 
 def complementary_distribution(size_gpa: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -12,7 +12,6 @@ from ngcfem.atomprobe.ion_writing import write_apt, write_epos, write_pos
 from ngcfem.atomprobe.parameter_file import parameter_values, read_parameters
 from ngcfem.atomprobe.rrng_file import write_rrng
 from ngcfem.atomprobe.statistics import write_statistics
-from ngcfem.case.build import build_cell, build_statistics
 from ngcfem.case.schema import Case
 from ngcfem.errors import Finding, InputError
 from ngcfem.microstructure.cell import PeriodicCell
@@ -20,10 +19,10 @@ from ngcfem.quantities import FloatArray
 from ngcfem.results.atomic import write_json_atomically, write_text_atomically
 from ngcfem.results.provenance import collect_provenance
 from ngcfem.workflow.deformed_state import Deformation, HomogeneousDeformation
+from ngcfem.workflow.specimen_source import case_source, run_source
 from ngcfem.workflow.specimen_truth import specimen_truth
 from ngcfem.workflow.synthetic_specimen import (
     ELEMENTS,
-    RegionAtoms,
     SyntheticSpecimen,
     evaporate_cell,
     realized_compositions,
@@ -38,7 +37,7 @@ _LARGEST_STRETCH = 10.0
 
 
 @dataclass(frozen=True)
-class SpecimenRequest:
+class SyntheticRequest:
     """What a user asks of a synthetic specimen, as it stands on the command line.
 
     Parameters
@@ -57,6 +56,8 @@ class SpecimenRequest:
         Whether the atoms of the crystals sit on a lattice.
     deformation : tuple of float, optional
         Deformation gradient: its diagonal, or nine numbers by rows.
+    step : int, optional
+        Snapshot of a run whose deformation is taken; the last one if not given.
     """
 
     size_nm: tuple[float, ...] = ()
@@ -66,23 +67,24 @@ class SpecimenRequest:
     seed: int = 0
     crystalline: bool = False
     deformation: tuple[float, ...] = ()
+    step: int | None = None
 
 
 def apt_synthetic_stage(
-    case: Case,
+    target: Case | Path,
     directory: Path,
-    request: SpecimenRequest,
+    request: SyntheticRequest,
     watch: Callable[[int, int], None] | None = None,
 ) -> str:
-    """Make the cell of a case, evaporate it, and write data, ranges and truth.
+    """Evaporate the cell of a case or a deformed one of a run; write data, ranges and truth.
 
     Parameters
     ----------
-    case : Case
-        A valid case of three dimensions with statistics.
+    target : Case or Path
+        A valid case of three dimensions with statistics, or the directory of a run of one.
     directory : Path
         Where to write; made if missing.
-    request : SpecimenRequest
+    request : SyntheticRequest
         Options.
     watch : callable, optional
         Called with the share that is done in percent, and 100.
@@ -104,19 +106,21 @@ def apt_synthetic_stage(
     Written are ``specimen.apt`` (or .pos, .epos), ``specimen.rrng``, ``cell.json``, ``truth.json``
     and ``truth_statistics.json``, a statistics file that ``generate`` reads.
     """
-    parameters, deformation = checked_request(request)
-    findings = _case_findings(case)
+    parameters, asked = checked_request(request)
+    findings = []
     if directory.exists() and not directory.is_dir():
         allowed, remedy = "a directory, or a name that is free", "choose another name"
         findings.append(Finding(str(directory), "--out", "a file", allowed, remedy))
+    if asked is not None and isinstance(target, Path):
+        allowed = "it with a case only: the deformation of a run is that of its fields"
+        findings.append(_option("--deformation", request.deformation, allowed))
+    if request.step is not None and not isinstance(target, Path):
+        findings.append(_option("--step", (request.step,), "it with a run directory only"))
     if findings:
         raise InputError(findings)
-    statistics = build_statistics(case)
-    assert statistics is not None
-    cell = build_cell(case)
-    assert cell is not None
-    regions = RegionAtoms(statistics.compositions_at_percent, statistics.atomic_volumes_nm3)
-    _refuse_missing(case, cell, regions)
+    source = run_source(target, request.step) if isinstance(target, Path) else case_source(target)
+    case, cell, regions = source.case, source.cell, source.regions
+    deformation = asked or source.deformation
     size = _size(request, cell, deformation)
     expected = regions.atoms_per_nm3(cell.phase_names[-1]) * float(np.prod(size))
     if expected * parameters.efficiency > MOST_ATOMS:
@@ -139,6 +143,7 @@ def apt_synthetic_stage(
         "n_atoms_detected": int(specimen.atoms.sum()),
         "size_nm": size,
         "seed": request.seed,
+        "step_of_run": source.step,
         "crystalline": request.crystalline,
         "parameters": {
             name: {"value": value, "provenance": "assumed"}
@@ -156,13 +161,13 @@ def apt_synthetic_stage(
 
 
 def checked_request(
-    request: SpecimenRequest,
+    request: SyntheticRequest,
 ) -> tuple[EvaporationParameters, HomogeneousDeformation | None]:
     """Turn the options into parameters and deformation.
 
     Parameters
     ----------
-    request : SpecimenRequest
+    request : SyntheticRequest
         Options.
 
     Returns
@@ -232,43 +237,8 @@ def _gradient(values: Sequence[float]) -> FloatArray | None:
     return gradient
 
 
-def _case_findings(case: Case) -> list[Finding]:
-    kind = case.microstructure.kind
-    remedy = "take a case such as cases/fe90sc10_set_a.toml"
-    findings = []
-    if case.composite is None:
-        allowed = "a kind that is made from statistics: they hold the compositions of the regions"
-        findings.append(
-            Finding(str(case.path), "microstructure.kind", f'"{kind}"', allowed, remedy)
-        )
-    elif case.microstructure.dimension == 2:
-        allowed = "dimension = 3: an atom probe sees a volume"
-        findings.append(Finding(str(case.path), "microstructure.dimension", "2", allowed, remedy))
-    return findings
-
-
-def _refuse_missing(case: Case, cell: PeriodicCell, regions: RegionAtoms) -> None:
-    """Refuse statistics that do not say of what a region of the cell is made."""
-    origin = str(case.statistics_path or case.path)
-    findings = []
-    for name in cell.phase_names:
-        composition = regions.compositions_at_percent.get(name)
-        if composition is None:
-            allowed = "a composition: the cell has this region"
-            key = f"composition.{name}"
-            findings.append(Finding(origin, key, "nothing", allowed, "add it"))
-            continue
-        odd = [element for element in composition if element not in ELEMENTS]
-        findings += [
-            Finding(origin, f"composition.{name}", element, ", ".join(ELEMENTS), "leave it out")
-            for element in odd
-        ]
-    if findings:
-        raise InputError(findings)
-
-
 def _size(
-    request: SpecimenRequest, cell: PeriodicCell, deformation: Deformation | None
+    request: SyntheticRequest, cell: PeriodicCell, deformation: Deformation | None
 ) -> FloatArray:
     """Edges of the box: those asked for, or of the box around the cell."""
     if request.size_nm:

@@ -1,8 +1,9 @@
-"""The verb apt: from a data set and its ranges to composition and mass spectrum."""
+"""Ranging of the verb apt: from a data set and its ranges to composition and mass spectrum."""
 
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,44 @@ from ngcfem.results.provenance import collect_provenance
 Watch = Callable[[int, int], None]
 
 
+@dataclass(frozen=True, eq=False)
+class RangedDataSet:
+    """A data set that was read and ranged.
+
+    Parameters
+    ----------
+    ions : IonFile
+        The data.
+    ranged : RangedSpectrum
+        Counts of the ranges, and the spectrum.
+    background : Background
+        Ions that arrive at all times.
+    composition : Composition
+        By element.
+    warnings : tuple of Finding
+        All that was odd.
+    summary : dict
+        All of it as plain values, with hashes and versions.
+    text : str
+        The same in words.
+    """
+
+    ions: IonFile
+    ranged: RangedSpectrum
+    background: Background
+    composition: Composition
+    warnings: tuple[Finding, ...]
+    summary: dict[str, Any]
+    text: str
+
+
 def apt_stage(
     data: Path,
     ranges: Path,
     directory: Path,
     subtract_background: bool = False,
     watch: Watch | None = None,
-) -> str:
+) -> RangedDataSet:
     """Read and range an atom probe data set, and write what it is made of.
 
     Parameters
@@ -56,8 +88,8 @@ def apt_stage(
 
     Returns
     -------
-    str
-        Composition and warnings in words.
+    RangedDataSet
+        What was found.
 
     Raises
     ------
@@ -102,7 +134,8 @@ def apt_stage(
         "bytes": data.stat().st_size,
     }
     write_json_atomically(directory / "summary.json", summary)
-    return _in_words(ranged, background, composition, warnings, subtract_background, directory)
+    text = _in_words(ranged, background, composition, warnings, subtract_background)
+    return RangedDataSet(ions, ranged, background, composition, warnings, summary, text)
 
 
 def _open_both(data: Path, ranges: Path, directory: Path) -> tuple[RangeFile, IonFile]:
@@ -269,7 +302,6 @@ def _in_words(
     composition: Composition,
     warnings: Sequence[Finding],
     subtracted: bool,
-    directory: Path,
 ) -> str:
     metadata = ranged.metadata
     size = " x ".join(
@@ -294,4 +326,4 @@ def _in_words(
     if warnings:
         lines += ["", f"{len(warnings)} warnings, in full in warnings.txt:"]
         lines += [f"  {warning.key}: {warning.found}" for warning in warnings]
-    return "\n".join([*lines, "", f"written: {directory}"])
+    return "\n".join(lines)

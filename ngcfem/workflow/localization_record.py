@@ -96,6 +96,7 @@ class LocalizationRecord:
             self._first = {
                 "increment": increment.increment,
                 "true_strain": float(curve.strain[-1]),
+                "time_increment_s": self._problem.time_increment_s,
                 **asdict(state),
             }
             error: Exception | None = None
@@ -158,6 +159,7 @@ class LocalizationRecord:
         assert monitor is not None
         return {
             "phases": list(monitor.phases),
+            "growth_phases": list(monitor.growth_phases),
             "first_loss": self._first,
             "at_end": None if self._last is None else asdict(self._last),
         }
@@ -187,8 +189,8 @@ def serration_entry(increments: Sequence[Increment], case: Case) -> dict[str, An
     Returns
     -------
     dict or None
-        Number, density and sizes in GPa, and an exponent where there are drops enough; None for a
-        curve of fewer than three points.
+        Number, density and sizes in GPa, the fall that lasts to the end, and an exponent where
+        there are drops enough; None for a curve of fewer than three points.
 
     Notes
     -----
@@ -209,6 +211,7 @@ def serration_entry(increments: Sequence[Increment], case: Case) -> dict[str, An
         "drops_per_strain": found.drops_per_strain,
         "mean_drop_gpa": float(found.size_gpa.mean()) if len(found.size_gpa) else None,
         "largest_drop_gpa": float(found.size_gpa.max()) if len(found.size_gpa) else None,
+        "fall_at_end_gpa": found.fall_at_end_gpa,
         "exponent": None,
     }
     if len(found.size_gpa) > 2:

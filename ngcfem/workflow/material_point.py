@@ -7,9 +7,9 @@ from pathlib import Path
 from ngcfem.case.build import (
     build_load_path,
     build_materials,
-    build_point_orientation,
     build_solver_options,
 )
+from ngcfem.case.crystals import build_point_orientation
 from ngcfem.case.materials import load_material
 from ngcfem.case.schema import Case
 from ngcfem.constitutive.material import Material

@@ -17,7 +17,7 @@ from ngcfem.mesh.plane_quality import PlaneMeshQuality
 from ngcfem.mesh.quality import MeshQuality, measure_mesh
 from ngcfem.mesh.reading import read_written_mesh
 from ngcfem.mesh.writing import write_mesh
-from ngcfem.microstructure.cell import PeriodicCell
+from ngcfem.microstructure.cell import PeriodicCell, cell_from_json
 from ngcfem.microstructure.correlations import CorrelationFunctions
 from ngcfem.microstructure.descriptors import (
     DescriptorReport,
@@ -41,10 +41,13 @@ class PreparedMesh:
         As read back from the run directory, so that a resumed run has the same order of cells.
     quality : MeshQuality or PlaneMeshQuality
         Measured quality, by the dimension of the mesh.
+    cell : PeriodicCell or None
+        The geometry that was meshed; None for a user's mesh or volume.
     """
 
     mesh: PeriodicMesh
     quality: MeshQuality | PlaneMeshQuality
+    cell: PeriodicCell | None = None
 
 
 def write_cell_and_mesh(
@@ -83,7 +86,25 @@ def write_cell_and_mesh(
     mesh, record = build_recorded_mesh(case, cell, watcher.meshing if watcher else None)
     quality = quality_against_cell(mesh, cell, record.get("voxel_fractions"))
     write_mesh(mesh, run.mesh_file, quality, origin={**mesh_origin(case), **record})
-    return PreparedMesh(read_written_mesh(run.mesh_file), quality)
+    return PreparedMesh(read_written_mesh(run.mesh_file), quality, cell)
+
+
+def read_cell(run: RunDirectory) -> PeriodicCell | None:
+    """Read the cell that a run was made with.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        A run directory.
+
+    Returns
+    -------
+    PeriodicCell or None
+        None where there is no cell.json: a user's mesh or volume.
+    """
+    if not run.cell_file.is_file():
+        return None
+    return cell_from_json(run.cell_file.read_text(encoding="utf-8"))
 
 
 def descriptor_entries(

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ngcfem.case.build import (
-    build_crystals,
     build_imperfection,
     build_load_path,
     build_materials,
     build_platens,
     build_solver_options,
 )
+from ngcfem.case.crystals import build_crystals
 from ngcfem.case.schema import Case, load_case
 from ngcfem.constitutive.law_files import law_file
 from ngcfem.errors import InterruptedRunError, NgcfemError, NotConvergedError, raise_together
@@ -21,7 +21,7 @@ from ngcfem.results.checkpoint import Checkpoint, CheckpointStore
 from ngcfem.results.provenance import collect_provenance
 from ngcfem.results.run import RunDirectory, RunState, default_run_directory
 from ngcfem.workflow.length_resolution import LengthResolution, length_resolutions
-from ngcfem.workflow.preparation import PreparedMesh, share_mesh, write_cell_and_mesh
+from ngcfem.workflow.preparation import PreparedMesh, read_cell, share_mesh, write_cell_and_mesh
 from ngcfem.workflow.problem_size import check_memory, estimate_cost, size_of_mesh
 from ngcfem.workflow.recording import Recorder
 from ngcfem.workflow.stop_request import StopRequest
@@ -245,7 +245,9 @@ def _reopen(
         return write_cell_and_mesh(case, run, watcher), None
     mesh = read_written_mesh(run.mesh_file)
     quality = quality_against_cell(mesh, build_cell(case))
-    return PreparedMesh(mesh, quality), CheckpointStore(run.checkpoints_directory).load_newest()
+    return PreparedMesh(mesh, quality, read_cell(run)), CheckpointStore(
+        run.checkpoints_directory
+    ).load_newest()
 
 
 def _march(
@@ -301,7 +303,7 @@ def _solve(
         comm, prepared.mesh, periodic_topology=case.load.boundary == "periodic"
     )
     materials = build_materials(case)
-    crystals = build_crystals(case, prepared.mesh)
+    crystals = build_crystals(case, prepared.mesh, prepared.cell)
     if run is not None and crystals is not None:
         run.write_json("crystals.json", {"crystals": list(crystals.entries)})
     problem = PeriodicProblem(

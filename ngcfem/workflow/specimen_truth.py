@@ -148,7 +148,11 @@ def specimen_truth(
     if centred:
         near = distances["nearest_centre_nm"]
         gaps = distances["nearest_surface_nm"]
-        document["crystals"] = _crystal_section(centred, near, gaps, float(np.prod(size_nm)))
+        section = _crystal_section(centred, near, gaps, float(np.prod(size_nm)))
+        groups = distances["agglomerate_sizes"]
+        if len(groups):
+            section["agglomerate_size"] = _entry(groups.mean(), "1", len(groups))
+        document["crystals"] = section
         capped = [crystal for crystal in centred if crystal.cap is not None]
         if capped:
             document["sc_rich"] = _sc_rich_section(capped, len(centred))
@@ -229,7 +233,8 @@ def _crystal_section(
 ) -> dict[str, Any]:
     number = len(crystals)
     diameters = np.array([2.0 * crystal.equivalent_radius_nm for crystal in crystals])
-    aspects = np.array([crystal.aspect_ratio for crystal in crystals])
+    # of spheres, rounding leaves some 1e-15
+    aspects = np.round([crystal.aspect_ratio for crystal in crystals], 9)
     sphericity = np.mean([crystal.sphericity for crystal in crystals])
     section = {
         "diameter_mean": _entry(diameters.mean(), "nm", number),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ngcfem.case.build import build_crystals, build_materials, build_solver_options
+from ngcfem.case.build import build_materials, build_solver_options
+from ngcfem.case.crystals import build_crystals
 from ngcfem.case.realizations import realization_case
 from ngcfem.case.schema import Case, load_case
 from ngcfem.errors import Finding, InputError, RefusedError, raise_together
@@ -19,6 +20,7 @@ from ngcfem.workflow.members import free_objects_of_petsc
 from ngcfem.workflow.preparation import (
     PreparedMesh,
     quality_against_cell,
+    read_cell,
     share_mesh,
     write_cell_and_mesh,
 )
@@ -277,7 +279,7 @@ def _reopen(directory: Path) -> tuple[PreparedMesh, Checkpoint | None]:
         raise _no_mesh(directory)
     mesh = read_written_mesh(run.mesh_file)
     checkpoint = CheckpointStore(run.checkpoints_directory).load_newest()
-    return PreparedMesh(mesh, quality_against_cell(mesh, None)), checkpoint
+    return PreparedMesh(mesh, quality_against_cell(mesh, None), read_cell(run)), checkpoint
 
 
 def _problem(
@@ -293,7 +295,7 @@ def _problem(
     volume = build_representative_volume(
         comm, prepared.mesh, periodic_topology=case.load.boundary == "periodic"
     )
-    crystals = build_crystals(case, prepared.mesh)
+    crystals = build_crystals(case, prepared.mesh, prepared.cell)
     problem = PeriodicProblem(
         volume,
         build_materials(case),

@@ -34,3 +34,32 @@ class Watcher:
     step: Callable[[Increment, float, int], None] = _pass_over
     message: Callable[[str], None] = _pass_over
     meshing: Callable[[int, int, str], None] = _pass_over
+
+
+@dataclass(frozen=True)
+class AnalysisWatch:
+    """Who is told how far an analysis has come.
+
+    Parameters
+    ----------
+    ions : callable or None
+        Of the number of ions read and of all, the latter 0 where it is not known.
+    stage : callable or None
+        Of what is being done, the number of its parts done and of all.
+    """
+
+    ions: Callable[[int, int], None] | None = None
+    stage: Callable[[str, int, int], None] | None = None
+
+    def say(self, what: str, done: int = 0, total: int = 1) -> None:
+        """Tell what is being done.
+
+        Parameters
+        ----------
+        what : str
+            Name of the work.
+        done, total : int
+            Its parts.
+        """
+        if self.stage is not None:
+            self.stage(what, done, total)

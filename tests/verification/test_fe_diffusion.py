@@ -19,6 +19,7 @@ MODULUS_RATIO = 100.0
 REFERENCE_STRESS = 0.3
 POISSON = 1.0 / 3.0
 INITIAL = 0.06
+INITIAL_TIGHT = 0.05
 RATE = 1e-6
 ALPHA = 0.15
 JUMPS = 3.0
@@ -222,7 +223,7 @@ def test_a_layer_in_shear_against_the_method_of_lines(plane_mesh, build_problem,
 
 LOADED = [[1.02, 0.06, 0.0], [0.02, np.nan, 0.0], [0.0, 0.0, 1.0]]
 LAWS = {
-    "free-volume": {**GLASS, "initial_free_volume": 0.05},
+    "free-volume": {**GLASS, "initial_free_volume": INITIAL_TIGHT},
     "effective-temperature": {
         **{k: v for k, v in GLASS.items() if k in list(GLASS)[:4]},
         "initial_effective_temperature": 0.05,
@@ -370,3 +371,37 @@ def test_in_turn_gives_the_same(plane_mesh, build_problem, build_path):
         *_, last = problem.march(build_path((LOADED, 8, 0.08 / RATE), axis="y"))
         stresses.append(last.first_piola_kirchhoff_stress)
     np.testing.assert_allclose(*stresses, rtol=0.0, atol=1e-7)
+
+
+@pytest.mark.parametrize("diffusion", [0.0, 1e-3])
+@pytest.mark.parametrize("steps", [24, 48])
+def test_loss_of_ellipticity_is_growth_by_e_in_a_step(
+    steps, diffusion, plane_mesh, build_problem, build_path
+):
+    """Even simple shear: at a fixed stress a band grows at the rate d(dxi/dt)/dxi."""
+    mesh = plane_mesh(GRID, GRID, shake_nm=0.3)
+    material = Material("grain", "free-volume", {**LAWS["free-volume"], DIFFUSION: diffusion})
+    problem = build_problem(mesh, {"grain": material}, "small")
+    monitor = problem.ellipticity_monitor()
+    assert monitor.growth_phases == monitor.phases == ("grain",)
+    eshelby = 4.0 / 3.0 * MODULUS_RATIO
+    path = build_path((sheared(0.12), steps, 0.12 / RATE), axis="y")
+    growth, lost = [], []
+    for row in problem.march(path):
+        if not row.increment:
+            continue
+        found = problem.look_for_loss_of_ellipticity(monitor, np.array([0.0, 1.0, 0.0]))
+        s = row.first_piola_kirchhoff_stress[1, 0] / REFERENCE_STRESS
+        xi = INITIAL_TIGHT + float(problem._points._states[0][0, -1])
+        made = (math.cosh(s) - 1.0) / (eshelby * xi)
+        # d/dxi of exp(-1/xi) [(cosh s - 1) / (S xi) - 1/n_D] / alpha
+        rate = math.exp(-1.0 / xi) / ALPHA * ((made - 1.0 / JUMPS) / xi**2 - made / xi)
+        growth.append(rate * 0.12 / RATE / steps)
+        lost.append(found.lost)
+    growth = np.array(growth)
+    # No step is so near the limit that the search over directions could decide it.
+    assert np.abs(growth - 1.0).min() > 1e-3
+    # Finer steps do not see it: the drop of the stress takes longer than one of them.
+    assert bool((growth > 1.0).any()) is (steps == 24)
+    assert not (growth > 1.0).all()
+    np.testing.assert_array_equal(lost, growth > 1.0)

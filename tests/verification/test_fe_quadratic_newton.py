@@ -96,6 +96,7 @@ def residuals_of_steps(law, kinematics, fixtures, tangent_error=0.0, element="p2
     steps = []
     for row in problem.march(build_path((LOADED, 6, 60.0), axis="y")):
         assert row.cutbacks == 0
+        assert row.hill_mandel_error < 1e-8
         steps.append(list(residuals))
         residuals.clear()
     return steps, row

@@ -6,6 +6,7 @@ import pytest
 from ngcfem.constitutive.material import Material
 from ngcfem.homogenization.bounds import elastic_bounds
 from ngcfem.mesh.generation import generate_mesh
+from ngcfem.mesh.meshing_options import MeshOptions
 from ngcfem.mesh.quality import mesh_quality
 from ngcfem.microstructure.simple_cells import sphere_cell
 
@@ -88,6 +89,38 @@ def test_bounds_bracket_the_stiffness(pair, fraction, size_nm, build_problem):
     for i, j in ((0, 1), (1, 2), (2, 0)):
         difference = stiffness[3 * i + j] - stiffness[3 * j + i]
         assert np.abs(difference).max() < 1e-10 * largest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", list(CONSTANTS))
+def test_a_dilute_sphere_changes_the_moduli_as_eshelby_says(pair, build_problem):
+    """Slopes at a fraction of 0.1 %, at which neighbours change them by as little."""
+    mesh = generate_mesh(
+        sphere_cell(1e-3), 3.4, MeshOptions(crystal_surface_size_nm=0.1), use_cache=False
+    )
+    fraction = mesh_quality(mesh).phase_fractions["inclusion"]
+    stiffness = build_problem(mesh, elastic_materials(pair), "small", "periodic")
+    c11, c12, c44 = cubic_constants(stiffness.effective_tangent())
+    moduli = {}
+    for name, (modulus, poisson_ratio) in CONSTANTS[pair].items():
+        moduli[name] = (
+            modulus / (3.0 * (1.0 - 2.0 * poisson_ratio)),
+            modulus / (2.0 * (1.0 + poisson_ratio)),
+        )
+    (bulk, shear), (bulk_in, shear_in) = moduli["matrix"], moduli["inclusion"]
+    # Eshelby (1957), Proc. R. Soc. A 241, 376: strain in a sphere over the strain far away.
+    volumetric = (3.0 * bulk + 4.0 * shear) / (3.0 * bulk_in + 4.0 * shear)
+    part = 6.0 * (bulk + 2.0 * shear) / (5.0 * (3.0 * bulk + 4.0 * shear))
+    deviatoric = 1.0 / (1.0 + part * (shear_in / shear - 1.0))
+    slopes = ((bulk_in - bulk) * volumetric, (shear_in - shear) * deviatoric)
+    expected = {"contrast 10": (1.047535, 0.665557), "iron in glass": (29.2260, 23.4278)}
+    assert slopes == pytest.approx(expected[pair], rel=1e-4)
+    found = (
+        ((c11 + 2.0 * c12) / 3.0 - bulk) / fraction,
+        ((c11 - c12 + 3.0 * c44) / 5.0 - shear) / fraction,
+    )
+    print(pair, fraction, len(mesh.cells), found, slopes)
+    assert found == pytest.approx(slopes, rel=0.02)
 
 
 def relative_errors(pair, fraction, size_nm, build_problem):

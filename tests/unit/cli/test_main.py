@@ -26,6 +26,8 @@ VERBS = [
     "report",
     "export",
     "apt",
+    "apt-synthetic",
+    "apt-compare",
     "doctor",
 ]
 

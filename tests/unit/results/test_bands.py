@@ -124,6 +124,59 @@ def test_crossing_bands_in_space():
         assert abs(band.width_nm - 8.0) < 2.0
 
 
+@pytest.mark.parametrize("contrast", [3.0, 5.0])
+@pytest.mark.parametrize("share", [0.3, 0.4])
+@pytest.mark.parametrize(("dimension", "length", "count"), [(2, 20.0, 900), (3, 12.0, 4096)])
+def test_a_wide_band_in_a_small_cell(dimension, length, count, share, contrast):
+    """Its strain is below twice the mean: f + (1 - f) / contrast of it is at least a half."""
+    assert share + (1.0 - share) / contrast >= 0.5 - 0.1 * (share < 0.4)
+    points, volume = cloud((length,) * dimension, count)
+    lattice = length * np.eye(dimension)
+    axis = np.eye(dimension)[-1]
+    for slope, angle in ((0.0, 90.0), (1.0, 45.0)):
+        along = (slope * points[:, 0] + points[:, -1]) / length
+        band = (along - 0.33) % 1.0 < share
+        report = detect_bands(
+            points, np.where(band, contrast, 1.0), volume, axis, lattice_nm=lattice
+        )
+        assert report.number == 1
+        (found,) = report.bands
+        width = share * length / math.hypot(1.0, slope)
+        # Within the distance of the points.
+        assert abs(found.width_nm - width) < (length**dimension / count) ** (1.0 / dimension)
+        assert abs(found.angle_deg - angle) < 3.0
+        assert abs(found.volume_share - band.mean()) < 1e-9
+
+
+def test_scatter_gradients_and_what_fills_most_have_no_two_levels():
+    points, volume = cloud((20.0, 20.0), 900)
+    rng = np.random.default_rng(2)
+    lattice = 20.0 * np.eye(2)
+    for strain in (
+        np.exp(0.5 * rng.normal(size=len(points))),
+        np.maximum(0.2 + 0.05 * rng.normal(size=len(points)), 0.0),
+        points[:, 1],
+        np.where(points[:, 1] < 12.0, 3.0, 1.0),
+        1.0 + 0.3 * (points[:, 1] > 12.0),
+    ):
+        report = detect_bands(points, strain, volume, DOWN, lattice_nm=lattice)
+        assert not report.two_levels
+        assert report.number == 0
+
+
+def test_two_levels_leave_what_is_above_twice_the_mean():
+    points, volume = cloud((20.0, 20.0), 900)
+    strain = np.where(points[:, 1] < 8.0, 3.0, 1.0)
+    report = detect_bands(points, strain, volume, DOWN)
+    assert report.two_levels
+    assert 1.0 < report.threshold_strain < 3.0
+    assert (report.volume_share_above, report.strain_share_above) == (0.0, 0.0)
+    narrow = detect_bands(points, np.where(points[:, 1] < 4.0, 3.0, 0.1), volume, DOWN)
+    assert narrow.number == 1
+    assert not narrow.two_levels
+    assert narrow.threshold_strain == pytest.approx(2.0 * (0.2 * 3.0 + 0.8 * 0.1), rel=0.02)
+
+
 def test_what_is_no_layer_is_no_band():
     """A disc of high strain, scattered points, a uniform field and an undeformed one."""
     points, volume = cloud((100.0, 100.0), 10_000)

@@ -19,6 +19,9 @@ def sawtooth(sizes, rise=0.05):
     for number, size in enumerate(sizes):
         strain += [0.01 * (number + 1) - 0.004, 0.01 * (number + 1)]
         stress += [2.0 + rise * number, 2.0 + rise * number - size]
+    # Reloaded, without which the last drop would not be over.
+    strain.append(strain[-1] + 0.005)
+    stress.append(stress[-1] + rise)
     return np.array(strain), np.array(stress)
 
 
@@ -29,14 +32,14 @@ def test_drops_of_a_sawtooth(sign):
     found = find_serrations(sign * strain, sign * stress)
     np.testing.assert_allclose(found.size_gpa, sizes, atol=1e-14)
     np.testing.assert_allclose(found.strain, 0.01 * np.arange(1, 6) - 0.004, atol=1e-14)
-    assert abs(found.drops_per_strain - 5 / 0.05) < 1e-9
+    assert abs(found.drops_per_strain - 5 / 0.055) < 1e-9
 
 
 def test_noise_does_not_break_a_drop_or_make_one():
     """A drop in many samples with jitter below the threshold stays one drop."""
     rng = np.random.default_rng(3)
     strain, stress = sawtooth([0.3, 0.2])
-    fine = np.linspace(0.0, 0.02, 2001)
+    fine = np.linspace(0.0, 0.025, 2001)
     noisy = np.interp(fine, strain, stress) + 0.004 * rng.uniform(-1, 1, 2001)
     assert len(find_serrations(fine, noisy).size_gpa) > 100
     found = find_serrations(fine, noisy, smallest_drop_gpa=0.01)
@@ -49,9 +52,20 @@ def test_a_rising_curve_has_none():
     assert found.drops_per_strain == 0.0
 
 
-def test_a_fall_that_lasts_to_the_end_counts():
+def test_a_fall_that_lasts_to_the_end_is_no_serration():
     found = find_serrations(np.linspace(0, 0.3, 4), np.array([0.0, 2.0, 1.8, 1.7]))
+    assert len(found.size_gpa) == 0
+    assert found.drops_per_strain == 0.0
+    assert abs(found.fall_at_end_gpa - 0.3) < 1e-14
+    # A rise within the noise does not end it; one above it does.
+    curve = np.array([0.0, 2.0, 1.8, 1.7, 1.72])
+    strain = np.linspace(0, 0.4, 5)
+    found = find_serrations(strain, curve, smallest_drop_gpa=0.03)
+    assert len(found.size_gpa) == 0
+    assert abs(found.fall_at_end_gpa - 0.3) < 1e-14
+    found = find_serrations(strain, curve, smallest_drop_gpa=0.01)
     np.testing.assert_allclose(found.size_gpa, [0.3], atol=1e-14)
+    assert found.fall_at_end_gpa == 0.0
 
 
 def test_complementary_distribution():

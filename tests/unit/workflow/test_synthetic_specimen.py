@@ -17,7 +17,7 @@ from ngcfem.microstructure.box_measures import inclusion_images
 from ngcfem.microstructure.cell import Cap, Inclusion, PeriodicCell
 from ngcfem.microstructure.sections import inclusion_parts
 from ngcfem.quantities import GRAIN, NANOCRYSTAL, SC_RICH
-from ngcfem.workflow.apt_synthetic import SpecimenRequest, apt_synthetic_stage
+from ngcfem.workflow.apt_synthetic import SyntheticRequest, apt_synthetic_stage
 from ngcfem.workflow.deformed_state import HomogeneousDeformation, largest_true_strain
 from ngcfem.workflow.specimen_crystals import crystals_of_box
 from ngcfem.workflow.synthetic_specimen import (
@@ -175,7 +175,7 @@ def test_place_and_volume_of_a_cap() -> None:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("specimen")
-    request = SpecimenRequest(formats=("pos", "epos", "apt"), seed=3)
+    request = SyntheticRequest(formats=("pos", "epos", "apt"), seed=3)
     apt_synthetic_stage(load_case(CASES / "demo.toml"), directory, request)
     return directory
 
@@ -220,7 +220,7 @@ def test_truth_of_the_whole_cell_is_what_the_cell_was_made_for(written: Path) ->
 def test_every_wrong_option_is_named(tmp_path: Path) -> None:
     parameters = tmp_path / "evaporation.toml"
     parameters.write_text("blur = 1.0\nefficiency = 3.0\n")
-    request = SpecimenRequest(
+    request = SyntheticRequest(
         size_nm=(3.0, 4.0),
         efficiency=2.0,
         parameters=parameters,
@@ -238,7 +238,7 @@ def test_every_wrong_option_is_named(tmp_path: Path) -> None:
 
 def test_only_volumes_with_statistics_are_evaporated(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"microstructure\.kind"):
-        apt_synthetic_stage(load_case(CASES / "laminate.toml"), tmp_path, SpecimenRequest())
+        apt_synthetic_stage(load_case(CASES / "laminate.toml"), tmp_path, SyntheticRequest())
 
 
 def test_caps_are_regions_of_their_own() -> None:

@@ -524,12 +524,12 @@ def test_isotropic_constants_give_the_isotropic_law_in_small_strain():
 @pytest.mark.parametrize(
     ("family", "direction", "factor"),
     [
-        ("110", (0, 0, 1), 0.4082),
-        ("110", (1, 1, 1), 0.2722),
-        ("110", (0, 1, 1), 0.4082),
-        ("110+112", (0, 0, 1), 0.4714),
-        ("110+112", (1, 1, 1), 0.3143),
-        ("110+112", (0, 1, 1), 0.4714),
+        ("110", (0, 0, 1), 6.0**-0.5),
+        ("110", (1, 1, 1), 2.0 / 54.0**0.5),
+        ("110", (0, 1, 1), 6.0**-0.5),
+        ("110+112", (0, 0, 1), 2.0**0.5 / 3.0),
+        ("110+112", (1, 1, 1), 8.0**0.5 / 9.0),
+        ("110+112", (0, 1, 1), 2.0**0.5 / 3.0),
     ],
 )
 def test_largest_schmid_factor(family, direction, factor):
@@ -538,7 +538,7 @@ def test_largest_schmid_factor(family, direction, factor):
     d = np.array(direction) / np.linalg.norm(direction)
     schmid = np.abs(np.einsum("i,aij,j->a", d, bcc_slip_systems().schmid, d))
     active = active_systems(SLIP_FAMILIES.index(family)) > 0.0
-    assert abs(schmid[active].max() - factor) < 5e-5
+    assert abs(schmid[active].max() - factor) < 1e-12
 
 
 def test_uniaxial_stress_of_single_crystals_meets_schmids_law_with_its_rate():
@@ -636,8 +636,8 @@ def test_a_jump_of_the_rate_within_a_run_multiplies_the_stress():
     [("110", 3.067), ("112", 2.949), ("110+112", 2.791)],
 )
 def test_taylor_factor_of_a_random_polycrystal(family, expected):
-    """Uniform uniaxial strain of 480 orientations: work per strain over the slip resistance."""
-    n, g, m = 480, 0.1, 0.02
+    """Uniform uniaxial strain of 2000 orientations: work per strain over the slip resistance."""
+    n, g, m = 2000, 0.1, 0.005
     values = {**CUBIC, "slip_systems": family, "rate_sensitivity": m,
               "initial_slip_resistance_gpa": g}  # fmt: skip
     crystals = Crystals("small", values)
@@ -652,9 +652,9 @@ def test_taylor_factor_of_a_random_polycrystal(family, expected):
         state = result.state
     S = stress_of(result).mean(axis=0)
     taylor = (S[2, 2] - 0.5 * (S[0, 0] + S[1, 1])) / g
-    # A slip rate of some 1e-3/s at the reference rate: the rate factor is within 2 % of 1; the
-    # sample of 480 has a standard error of 0.5 %.
-    assert abs(taylor / expected - 1.0) < 0.025
+    # A slip rate of some 1e-3/s at the reference rate: the rate factor is within 0.5 % of 1; the
+    # sample of 2000 has a standard error of 0.25 %.
+    assert abs(taylor / expected - 1.0) < 0.01
 
 
 def test_latent_hardening_splits_systems_by_plane():

@@ -75,7 +75,7 @@ def make_specimen(
     wanted, volume, tries = share * float(around.prod()), 0.0, 0
     spread = np.sqrt(np.log1p(variation**2))
     accepted = True
-    while volume < wanted and tries < 40_000:
+    while volume < wanted and tries < 10_000:
         if tries % 200 == 0 or accepted:
             r = radius * np.exp(spread * generator.normal() - 0.5 * spread**2)
         tries += 1
