@@ -39,8 +39,8 @@ MEMORY_OF_AN_UNKNOWN_B = 4600.0
 """Tangent with its coarse levels, element matrices, moduli and states of the material points."""
 MEMORY_OF_A_FIELD_CELL_B = 8500.0
 """Couplings with a nonlocal field and their matrices, per element in its domain."""
-MEMORY_OF_A_NODAL_CELL_B = 5500.0
-"""Averages of the element "p2-nodal" and their matrix, per element; 4.8 and 5.6 kB were seen."""
+MEMORY_OF_A_NODAL_CELL_B = 6000.0
+"""Averages of the element "p2-nodal" and their matrix, per element; 4.8 to 6.4 kB were seen."""
 CPU_OF_AN_UNKNOWN_S = 25e-6
 """CPU time of one Newton iteration per unknown."""
 START_OF_A_PROCESS_S = 6.0

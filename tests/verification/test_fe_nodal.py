@@ -339,13 +339,13 @@ def test_nothing_is_averaged_across_the_boundary_of_a_laminate(build_problem, st
         "a": Material("a", "j2", {**J2, "youngs_modulus_gpa": 204.0}),
         "b": Material("b", "drucker-prager", FRICTION),
     }
-    path = uniaxial_stress("y", [-0.08, -0.07], 1e-3, [8, 2])
+    path = uniaxial_stress("y", [-0.06, -0.055], 1e-3, [4, 1])
     ends = {}
     for element in ("p2", "p2-nodal"):
         problem = build_problem(mesh, materials, "finite", element=element)
         rows = list(problem.march(path))
         ends[element] = stresses(rows)
-    pressure = [np.trace(rows[-3].phases[name].mean_cauchy_stress) / 3.0 for name in ("a", "b")]
+    pressure = [np.trace(rows[-2].phases[name].mean_cauchy_stress) / 3.0 for name in ("a", "b")]
     assert abs(pressure[0] - pressure[1]) > 0.02, "there is nothing that could be averaged"
     # Both meet the residual tolerance of 1e-11, times the conditioning of the cell.
     np.testing.assert_allclose(
