@@ -25,6 +25,7 @@ from ngcfem.quantities import BoolArray, FloatArray, IntArray
 CONTACT_NM = 0.5
 """Crystals nearer than this touch: what two interatomic distances leave no glass between."""
 
+_SPHERE_RATIO = 1.01
 _DIRECTIONS = 60
 _DRAWS = 2000
 _SEED = 7
@@ -258,6 +259,9 @@ def _sizes(
             shrunk + "; bootstrap",
         )
         mean, low, high = weighted_mean(found.sphericity[whole], w)
+        if ends[0][0] <= _SPHERE_RATIO:
+            # Nothing speaks against spheres, which no error can make rounder.
+            high = 1.0
         result["crystals.sphericity"] = quantity(
             "1", mean, (max(low, 0.0), min(high, 1.0)), number, shrunk
         )

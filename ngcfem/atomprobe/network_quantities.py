@@ -17,7 +17,7 @@ from ngcfem.quantities import FloatArray
 
 _SEED = 20200906
 _DRAWS = 500
-_LEAST_FACETS = 8
+_LEAST_FACETS = 4
 _MATERIAL = ("Fe", "Sc", "H")
 
 type _Maker = Callable[[str, float, FloatArray | None, int, str], Quantity]
@@ -43,7 +43,7 @@ def network_quantities(
 
     Notes
     -----
-    Intervals of the network are quantiles of facets drawn anew, from eight facets on; of grains,
+    Intervals of the network are quantiles of facets drawn anew, from four facets on; of grains,
     Student's and that of the variance with the effective number of grains; of their composition,
     Wilson's.
     """
