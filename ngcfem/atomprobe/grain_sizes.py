@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ngcfem.atomprobe.boundary_surfaces import BoundarySurfaces
-from ngcfem.atomprobe.sheet_filter import even_normals
+from ngcfem.atomprobe.directions import even_directions
 from ngcfem.quantities import BoolArray, FloatArray
 
 _DIRECTIONS = 1000
@@ -147,7 +147,7 @@ def intercept_anisotropy(area_nm2: FloatArray, normal: FloatArray) -> float:
     float
         At least about 1.
     """
-    directions = even_normals(_DIRECTIONS)
+    directions = even_directions(_DIRECTIONS, half=True)
     lengths = directional_intercepts_nm(area_nm2, normal, 1.0, directions)
     longest = directions[np.argmax(lengths)]
     first = np.cross(longest, np.eye(3)[np.argmin(np.abs(longest))])

@@ -5,7 +5,8 @@ import numpy.typing as npt
 from scipy import fft
 
 from ngcfem.atomprobe.composition_field import CompositionField
-from ngcfem.quantities import BoolArray, FloatArray
+from ngcfem.atomprobe.directions import even_directions
+from ngcfem.quantities import BoolArray
 
 _REACH = 3.0
 _LEAST_SHARE = 0.02
@@ -73,7 +74,7 @@ def sheet_composition(
     least = _LEAST_SHARE * float(np.median(total[total > 0.0]))
     highest = np.zeros(part.shape, dtype=np.float32)
     crop = tuple(slice(size) for size in part.shape)
-    for normal in even_normals(n_directions):
+    for normal in even_directions(n_directions, half=True):
         turned = np.exp(
             narrowing * sum(wave * n for wave, n in zip(waves, normal, strict=True)) ** 2
         )
@@ -82,27 +83,3 @@ def sheet_composition(
         share = np.where(weight > least, amount / np.maximum(weight, least), mean)
         np.maximum(highest, share, out=highest, casting="same_kind")
     return highest
-
-
-def even_normals(number: int) -> FloatArray:
-    """Spread directions evenly over half the sphere.
-
-    Parameters
-    ----------
-    number : int
-        How many.
-
-    Returns
-    -------
-    ndarray, shape (number, 3)
-        Unit vectors on the spherical Fibonacci lattice.
-
-    References
-    ----------
-    Gonzalez (2010), Math. Geosci. 42, 49, doi 10.1007/s11004-009-9257-x.
-    """
-    index = np.arange(number) + 0.5
-    height = 1.0 - index / number
-    angle = np.pi * (1.0 + np.sqrt(5.0)) * index
-    radius = np.sqrt(1.0 - height**2)
-    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle), height])

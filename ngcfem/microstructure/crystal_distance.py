@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ngcfem.atomprobe.directions import even_directions
 from ngcfem.microstructure.cell import Inclusion
-from ngcfem.microstructure.grain_measures import even_directions
 from ngcfem.quantities import FloatArray
 
 _BISECTIONS = 60

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
+from ngcfem.atomprobe.directions import even_directions
 from ngcfem.microstructure.cell import Inclusion, PeriodicCell
 from ngcfem.microstructure.crystal_distance import distance_to_body, surface_points
-from ngcfem.microstructure.grain_measures import even_directions
 from ngcfem.microstructure.tessellation import laguerre_cells
 from ngcfem.quantities import FloatArray
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ngcfem.atomprobe.directions import even_directions
 from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.tessellation import laguerre_cells
 from ngcfem.quantities import FloatArray, IntArray
@@ -84,30 +85,6 @@ class GrainMeasures:
         lengths = self.intercepts_nm(directions)
         longest = directions[np.argmax(lengths)]
         return float(lengths.max() / self.intercepts_nm(directions_across(longest)).mean())
-
-
-def even_directions(number: int) -> FloatArray:
-    """Directions spread evenly over the sphere.
-
-    Parameters
-    ----------
-    number : int
-        How many.
-
-    Returns
-    -------
-    ndarray, shape (number, 3)
-        Unit vectors on the spherical Fibonacci lattice.
-
-    References
-    ----------
-    Gonzalez (2010), Math. Geosci. 42, 49, doi 10.1007/s11004-009-9257-x.
-    """
-    index = np.arange(number) + 0.5
-    height = 1.0 - 2.0 * index / number
-    angle = np.pi * (1.0 + np.sqrt(5.0)) * index
-    radius = np.sqrt(1.0 - height**2)
-    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle), height])
 
 
 def directions_across(direction: FloatArray) -> FloatArray:

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from ngcfem.atomprobe.directions import even_directions
 from ngcfem.microstructure.cell import Inclusion, PeriodicCell
-from ngcfem.microstructure.grain_measures import even_directions
 from ngcfem.microstructure.grain_shape import grain_corners
 from ngcfem.microstructure.tessellation import LaguerreCell, laguerre_cells
 from ngcfem.quantities import (

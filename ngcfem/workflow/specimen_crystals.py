@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from scipy.spatial import KDTree
 
+from ngcfem.atomprobe.directions import even_directions
 from ngcfem.microstructure.box_measures import InclusionImage, inclusion_images
 from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.crystal_distance import surface_points
-from ngcfem.microstructure.grain_measures import even_directions
 from ngcfem.quantities import FloatArray
 from ngcfem.workflow.deformed_state import Deformation
 from ngcfem.workflow.synthetic_specimen import cap_place, reference_box

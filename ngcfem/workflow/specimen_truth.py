@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ngcfem.atomprobe.directions import even_directions
 from ngcfem.atomprobe.statistics_contradictions import contradictions
 from ngcfem.atomprobe.statistics_sections import StatisticsFile
 from ngcfem.microstructure.box_measures import grain_crossings, lattice_vectors, random_lines
@@ -13,7 +14,6 @@ from ngcfem.microstructure.cell import PeriodicCell
 from ngcfem.microstructure.grain_measures import (
     GrainMeasures,
     directions_across,
-    even_directions,
     measure_grains,
 )
 from ngcfem.microstructure.tessellation import laguerre_cells

@@ -6,6 +6,7 @@ from scipy.special import erf
 
 from ngcfem.atomprobe.boundary_surfaces import BoundarySurfaces, one_piece_facets, refine_boundaries
 from ngcfem.atomprobe.composition_field import VoxelGrid, composition_field
+from ngcfem.atomprobe.directions import even_directions
 from ngcfem.atomprobe.facets import BoundaryFaces, facets_of
 from ngcfem.atomprobe.grain_merging import Contacts, merge_basins
 from ngcfem.atomprobe.grain_sizes import (
@@ -15,7 +16,7 @@ from ngcfem.atomprobe.grain_sizes import (
 )
 from ngcfem.atomprobe.grains import GrainLabels, find_grains
 from ngcfem.atomprobe.interface_profile import LayerProfile
-from ngcfem.atomprobe.sheet_filter import even_normals, sheet_composition
+from ngcfem.atomprobe.sheet_filter import sheet_composition
 
 DENSITY = 40.0
 
@@ -127,7 +128,9 @@ def test_intercepts_of_a_box_lattice_follow_its_faces():
     known = 8.0 / np.mean(1.0 / (np.abs(across) @ [0.5, 0.25, 0.0]))
     # The longest of 1000 directions lies up to 2 degrees off the axis.
     assert intercept_anisotropy(area, normal) == pytest.approx(known, rel=0.12)
-    assert intercept_anisotropy(np.ones(400), even_normals(400)) == pytest.approx(1.0, abs=0.02)
+    assert intercept_anisotropy(np.ones(400), even_directions(400, half=True)) == pytest.approx(
+        1.0, abs=0.02
+    )
 
 
 @pytest.fixture(scope="module")
