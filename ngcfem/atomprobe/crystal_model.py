@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import expit, logit, ndtr
 
+from ngcfem.atomprobe.atomic_volumes import ATOMIC_VOLUMES_NM3
 from ngcfem.atomprobe.ellipsoids import shape_tensor
 from ngcfem.quantities import FloatArray, IntArray
 
@@ -254,15 +255,32 @@ def content(position_nm: FloatArray, values: FloatArray, parts: Parts) -> FloatA
 
 
 def _mixed(share: Shares, values: FloatArray, parts: Parts) -> FloatArray:
-    matrix = expit(values[OUTSIDE])
-    outside = np.full(len(share.crystal), matrix)
+    """Sc content of a mixture by volume, in which rich parts hold fewer atoms."""
+    matrix = float(expit(values[OUTSIDE]))
+    number = _atoms_per_volume(matrix)
+    atoms = np.full(len(share.crystal), number)
+    scandium = np.full(len(share.crystal), number * matrix)
     for slab in range(parts.n_slabs):
-        own = expit(values[slab_slice(slab)][SLAB_CONTENT])
-        outside = outside + share.slabs[slab] * (own - outside)
-    total = outside + share.crystal * (expit(values[INSIDE]) - outside)
+        own = float(expit(values[slab_slice(slab)][SLAB_CONTENT]))
+        number = _atoms_per_volume(own)
+        atoms = atoms + share.slabs[slab] * (number - atoms)
+        scandium = scandium + share.slabs[slab] * (number * own - scandium)
+    inside = [(share.crystal, float(expit(values[INSIDE])))]
     if parts.cap:
-        total = total + share.cap * (expit(values[CAP_CONTENT]) - outside)
-    return np.clip(total, _LEAST, _MOST)
+        inside.append((share.cap, float(expit(values[CAP_CONTENT]))))
+    rest = 1.0 - sum(part for part, _ in inside)
+    atoms, scandium = rest * atoms, rest * scandium
+    for part, own in inside:
+        number = _atoms_per_volume(own)
+        atoms = atoms + part * number
+        scandium = scandium + part * number * own
+    return np.clip(scandium / atoms, _LEAST, _MOST)
+
+
+def _atoms_per_volume(content: float) -> float:
+    """Atoms per volume of Fe with so much Sc, over that of Fe."""
+    iron, scandium = ATOMIC_VOLUMES_NM3["Fe"], ATOMIC_VOLUMES_NM3["Sc"]
+    return iron / (iron + content * (scandium - iron))
 
 
 def content_slopes(

@@ -10,7 +10,7 @@ from ngcfem.atomprobe.crystal_detection import detection_chance, smallest_detect
 from ngcfem.atomprobe.crystal_refit import even_directions
 from ngcfem.atomprobe.crystal_results import CrystalsFound
 from ngcfem.atomprobe.crystal_shapes import shrunk_shapes
-from ngcfem.atomprobe.ellipsoids import shape_tensor
+from ngcfem.atomprobe.ellipsoids import ellipsoid_sphericity, shape_tensor
 from ngcfem.atomprobe.parameter_file import parameter_values
 from ngcfem.atomprobe.specimen_edges import SpecimenEdges
 from ngcfem.atomprobe.statistics_sections import Quantity
@@ -241,9 +241,11 @@ def _sizes(
             drawn, _ = shrunk_shapes(
                 shapes[pick], covariance[pick], np.ones(len(pick), dtype=bool), False
             )
-            ratios = np.exp(np.ptp(np.linalg.eigvalsh(shape_tensor(drawn)), axis=1))
+            stretches = np.linalg.eigvalsh(shape_tensor(drawn))
+            ratios = np.exp(np.ptp(stretches, axis=1))
             mean = float(np.average(ratios, weights=w[pick]))
-            return np.array([mean, variation(ratios, w[pick], np.zeros(len(pick)))])
+            round_ = float(np.average(ellipsoid_sphericity(np.exp(stretches)), weights=w[pick]))
+            return np.array([mean, variation(ratios, w[pick], np.zeros(len(pick))), round_])
 
         mean = float(np.average(ratio, weights=w))
         ends = bootstrap(again, number, _SHAPE_DRAWS)
@@ -257,9 +259,13 @@ def _sizes(
             number,
             shrunk + "; bootstrap",
         )
-        mean, low, high = weighted_mean(found.sphericity[whole], w)
+        mean = min(float(np.average(found.sphericity[whole], weights=w)), 1.0)
         result["crystals.sphericity"] = quantity(
-            "1", mean, (max(low, 0.0), min(high, 1.0)), number, shrunk
+            "1",
+            mean,
+            (min(ends[0][2], mean), 1.0 if mean > ends[1][2] else min(ends[1][2], 1.0)),
+            number,
+            shrunk + "; bootstrap",
         )
     return result
 

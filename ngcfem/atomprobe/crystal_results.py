@@ -20,7 +20,7 @@ from ngcfem.atomprobe.crystal_model import (
     OUTSIDE,
     SHAPE,
 )
-from ngcfem.atomprobe.ellipsoids import semi_axes, surface_distance_nm
+from ngcfem.atomprobe.ellipsoids import ellipsoid_sphericity, semi_axes, surface_distance_nm
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
 CRYSTAL, SC_RICH_CAP = 1, 2
@@ -199,17 +199,8 @@ class CrystalsFound:
 
     @property
     def sphericity(self) -> FloatArray:
-        """Surface of the sphere of the same volume over the surface, shape (k,).
-
-        Notes
-        -----
-        The surface of the ellipsoid is that of Thomsen (2004), within 1.1 %: 4 pi (((ab)^p + (ac)^p
-        + (bc)^p) / 3)^(1/p) with p = 1.6075.
-        """
-        power = 1.6075
-        long, middle, short = self.semi_axes_nm.T**power
-        surface = ((long * middle + long * short + middle * short) / 3.0) ** (1.0 / power)
-        return self.radius_nm**2 / surface
+        """Surface of the sphere of the same volume over the surface, shape (k,)."""
+        return ellipsoid_sphericity(self.semi_axes_nm)
 
     @property
     def centre_inside(self) -> BoolArray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ngcfem.atomprobe.atomic_volumes import ATOMIC_VOLUMES_NM3
 from ngcfem.atomprobe.ranging import Composition
 from ngcfem.atomprobe.statistics import statistics_from_mapping
 from ngcfem.atomprobe.statistics_sections import (
@@ -25,19 +26,19 @@ STATISTICS_ELEMENTS = ("Fe", "Sc", "H")
 
 _ATOMIC_VOLUMES = {
     "Fe": Quantity(
-        value=0.01178,
+        value=ATOMIC_VOLUMES_NM3["Fe"],
         unit="nm^3",
         provenance="literature",
         reference="bcc Fe at 293 K: a = 0.28665 nm, two atoms a cell",
     ),
     "Sc": Quantity(
-        value=0.02497,
+        value=ATOMIC_VOLUMES_NM3["Sc"],
         unit="nm^3",
         provenance="literature",
         reference="hcp Sc at 293 K: a = 0.3309 nm, c = 0.5268 nm, two atoms a cell",
     ),
     "H": Quantity(
-        value=0.0029,
+        value=ATOMIC_VOLUMES_NM3["H"],
         lo95=0.0022,
         hi95=0.0036,
         unit="nm^3",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ngcfem.atomprobe.atomic_volumes import atomic_volumes_nm3
 from ngcfem.atomprobe.boundary_distance import BoundaryDistances, boundary_distances
 from ngcfem.atomprobe.boundary_surfaces import BoundarySurfaces, refine_boundaries
 from ngcfem.atomprobe.facet_fit import fit_facets
@@ -145,9 +146,10 @@ def measure_network(
     it. Each half of the ions is therefore counted against surfaces fitted to the other half, and
     what is uncertain in these goes into the blur of the layer, by the covariance of each facet.
     The fit of a layer of constant excess with this blur then gives a thickness free of both blur
-    and misplacement; the excess of the other elements is fitted to the same layer. Facets are drawn
-    anew for the intervals, each time with a matrix between the two masks of the grains: the one
-    may hold boundaries that were not found, the other leaves out what is rich by chance.
+    and misplacement; the excess of the other elements is fitted to the same layer. Fitted are the
+    shares of the elements in the volume, which blur mixes linearly; see `atomic_volumes`. Facets
+    are drawn anew for the intervals, each time with a matrix between the two masks of the grains:
+    the one may hold boundaries that were not found, the other leaves out what is rich by chance.
     """
     parameters = parameters or NetworkParameters()
     if grains.number < 2 or parameters.element not in ions.elements:
@@ -206,11 +208,16 @@ def measure_network(
     group = order * _N_VARIANCES // max(count, 1)
     groups = (group[:, None] == np.arange(_N_VARIANCES)).astype(np.float64)
 
+    # Relative to the rich element, so that its counts keep their statistics.
+    volume = atomic_volumes_nm3(ions.elements)
+    volume /= volume[rich]
+
     def fit(
         weights: FloatArray, start: LayerProfile, far: FloatArray, expected_nm: float
     ) -> FloatArray:
         held = groups * weights[:, None]
-        counted = np.einsum("ebk,kg->ebg", atoms, held)
+        counted = np.einsum("ebk,kg,e->ebg", atoms, held, volume)
+        far = far * volume
         amount = np.maximum((groups * (weights * beside_each)[:, None]).sum(axis=0), 1.0)
         spread = (groups * (weights * beside_each * facet_variance)[:, None]).sum(axis=0) / amount
         total = counted.sum(axis=0)
@@ -225,10 +232,12 @@ def measure_network(
             )
 
         layer = fit_layer(histogram(rich), start, expected_nm, parameters.thickness_spread_nm)
-        result = [layer.thickness_nm, layer.sigma_nm]
-        for element in range(len(ions.elements)):
-            result += fit_amplitude(histogram(element), layer)
-        return np.array(result)
+        mixed = np.array(
+            [fit_amplitude(histogram(element), layer) for element in range(len(ions.elements))]
+        )
+        grain, network = (_atomic(part, volume) for part in (mixed[:, 0], mixed.sum(axis=1)))
+        contents = np.column_stack([grain, network - grain]).ravel()
+        return np.concatenate([[layer.thickness_nm, layer.sigma_nm], contents])
 
     clear = _depth_nm(grains.excluded == 0, grains.grid.voxel_nm) > parameters.grain_margin_nm
     away_nm = 0.5 * surfaces.profile.thickness_nm + parameters.grain_margin_nm
@@ -269,6 +278,12 @@ def measure_network(
         at_ions,
         usable,
     )
+
+
+def _atomic(volume_share: FloatArray, volume: FloatArray) -> FloatArray:
+    """Atomic fractions of elements by their shares in the volume."""
+    number = np.maximum(volume_share, 0.0) / volume
+    return number / max(float(number.sum()), 1e-12)
 
 
 def _depth_nm(inside: BoolArray, voxel_nm: float) -> FloatArray:

@@ -17,7 +17,7 @@ from ngcfem.quantities import FloatArray
 
 _SEED = 20200906
 _DRAWS = 500
-_LEAST_FACETS = 8
+_LEAST_FACETS = 4
 _MATERIAL = ("Fe", "Sc", "H")
 
 type _Maker = Callable[[str, float, FloatArray | None, int, str], Quantity]
@@ -43,7 +43,7 @@ def network_quantities(
 
     Notes
     -----
-    Intervals of the network are quantiles of facets drawn anew, from eight facets on; of grains,
+    Intervals of the network are quantiles of facets drawn anew, from four facets on; of grains,
     Student's and that of the variance with the effective number of grains; of their composition,
     Wilson's.
     """
@@ -143,7 +143,11 @@ def _amounts(found: NetworkFound, make: _Maker) -> dict[str, Quantity]:
             "nm", float(2.0 / density), intercepts, number, "2 V / A; " + shell
         ),
         "grains.anisotropy": make(
-            "1", max(anisotropy, 1.0), ratios, number, "from areas and normals of facets"
+            "1",
+            max(2.0 * anisotropy - float(np.median(ratios)), 1.0),
+            np.maximum(2.0 * anisotropy - ratios, 1.0),
+            number,
+            "from areas and normals of facets; freed of its bias by facets drawn anew",
         ),
         "volume_fractions.interface": make(
             "1", network, networks, number, "points nearer to a boundary than half the thickness"

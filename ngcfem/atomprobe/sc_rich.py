@@ -16,6 +16,7 @@ from ngcfem.atomprobe.statistics_sections import Quantity
 from ngcfem.atomprobe.weighted_estimates import weighted_mean
 from ngcfem.quantities import BoolArray, FloatArray, IntArray
 
+_MARGIN_BLURS = 3.0
 _SOLUTE = "Sc"
 _LEAST_SHARE = 0.02
 _NEAR_NM = 1.0
@@ -174,7 +175,8 @@ def region_compositions(
     found : CrystalsFound
         The crystals.
     margin_nm : float
-        Atoms nearer to the surface of a crystal are not counted to it; at least twice the blur.
+        Atoms nearer to the surface of a crystal are not counted to it; three times the blur at
+        least.
 
     Returns
     -------
@@ -194,7 +196,7 @@ def region_compositions(
     quantity = QuantityWriter(found)
     if not len(found):
         return {}
-    margin = max(margin_nm, 2.0 * found.blur_nm)
+    margin = max(margin_nm, _MARGIN_BLURS * found.blur_nm)
     position = ions.position_nm.astype(np.float64)
     tree = KDTree(position)
     atoms = ions.atoms().astype(np.float64)

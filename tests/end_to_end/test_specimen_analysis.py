@@ -39,6 +39,10 @@ def specimen(tmp_path_factory):
     scandium[layer], hydrogen[layer] = 0.22, 0.02
     for centre in CENTRES_NM:
         scandium[np.linalg.norm(position - centre, axis=1) < RADIUS_NM] = 0.0
+    # An atom of Sc takes 2.12 times the volume of one of Fe: rich regions hold fewer.
+    room = 1.0 + scandium * (0.02497 / 0.01178 - 1.0)
+    present = generator.random(len(position)) < 1.0 / room
+    position, scandium, hydrogen = position[present], scandium[present], hydrogen[present]
     draw = generator.random(len(position))
     mass = np.where(draw < scandium, MASSES["Sc"], MASSES["Fe"])
     mass = np.where((draw >= scandium) & (draw < scandium + hydrogen), MASSES["H"], mass)

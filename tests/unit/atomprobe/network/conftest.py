@@ -117,8 +117,14 @@ def make_specimen(
     truth_parts = parts(x)
     region = np.where((truth_parts == 2) & (region == 4), 2, region)
     region = np.where(truth_parts == 1, 1, region)
-    sc = np.array([0.0, 0.003, 0.30, interface_sc, matrix_sc])[region]
-    hydrogen = np.array([0.0, 0.0, 0.0, interface_h, 0.0])[region]
+    sc = np.array([0.0, 0.003, 0.30, interface_sc, matrix_sc])
+    hydrogen = np.array([0.0, 0.0, 0.0, interface_h, 0.0])
+    # Atoms of Sc, Fe and H take 0.02497, 0.01178 and 0.0029 nm^3: rich regions hold fewer.
+    room = 1.0 + sc * (0.02497 / 0.01178 - 1.0) + hydrogen * (0.0029 / 0.01178 - 1.0)
+    present = generator.random(len(x)) < (1.0 / room)[region]
+    x, region, truth_parts = x[present], region[present], truth_parts[present]
+    cell, distance = cell[present], distance[present]
+    sc, hydrogen = sc[region], hydrogen[region]
     species = species_of(generator, sc, hydrogen)
     moved = x + generator.normal(size=x.shape) * np.array(blur)
     keep = np.all((moved > 0.0) & (moved < size), axis=1)
