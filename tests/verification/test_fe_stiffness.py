@@ -91,16 +91,19 @@ def test_bounds_bracket_the_stiffness(pair, fraction, size_nm, build_problem):
         assert np.abs(difference).max() < 1e-10 * largest
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("pair", list(CONSTANTS))
-def test_a_dilute_sphere_changes_the_moduli_as_eshelby_says(pair, build_problem):
-    """Slopes at a fraction of 0.1 %, at which neighbours change them by as little."""
-    mesh = generate_mesh(
-        sphere_cell(1e-3), 3.4, MeshOptions(crystal_surface_size_nm=0.1), use_cache=False
+@pytest.fixture(scope="module")
+def dilute_mesh():
+    """Sphere of a thousandth of the volume, at which neighbours change its strain by as little."""
+    return generate_mesh(
+        sphere_cell(1e-3), 1.7, MeshOptions(crystal_surface_size_nm=0.1), use_cache=False
     )
-    fraction = mesh_quality(mesh).phase_fractions["inclusion"]
-    stiffness = build_problem(mesh, elastic_materials(pair), "small", "periodic")
-    c11, c12, c44 = cubic_constants(stiffness.effective_tangent())
+
+
+def dilute_sphere(pair):
+    """Bulk and shear moduli of matrix and sphere, and the volumetric and deviatoric strain in it.
+
+    Eshelby (1957), Proc. R. Soc. A 241, 376: strain in a sphere over the strain far away.
+    """
     moduli = {}
     for name, (modulus, poisson_ratio) in CONSTANTS[pair].items():
         moduli[name] = (
@@ -108,10 +111,23 @@ def test_a_dilute_sphere_changes_the_moduli_as_eshelby_says(pair, build_problem)
             modulus / (2.0 * (1.0 + poisson_ratio)),
         )
     (bulk, shear), (bulk_in, shear_in) = moduli["matrix"], moduli["inclusion"]
-    # Eshelby (1957), Proc. R. Soc. A 241, 376: strain in a sphere over the strain far away.
     volumetric = (3.0 * bulk + 4.0 * shear) / (3.0 * bulk_in + 4.0 * shear)
     part = 6.0 * (bulk + 2.0 * shear) / (5.0 * (3.0 * bulk + 4.0 * shear))
     deviatoric = 1.0 / (1.0 + part * (shear_in / shear - 1.0))
+    expected = {"contrast 10": (0.22183, 0.17598), "iron in glass": (0.84827, 0.77582)}
+    assert (volumetric, deviatoric) == pytest.approx(expected[pair], abs=6e-6)
+    return moduli, volumetric, deviatoric
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", list(CONSTANTS))
+def test_a_dilute_sphere_changes_the_moduli_as_eshelby_says(pair, dilute_mesh, build_problem):
+    """Slopes at a fraction of 0.1 %."""
+    fraction = mesh_quality(dilute_mesh).phase_fractions["inclusion"]
+    stiffness = build_problem(dilute_mesh, elastic_materials(pair), "small", "periodic")
+    c11, c12, c44 = cubic_constants(stiffness.effective_tangent())
+    moduli, volumetric, deviatoric = dilute_sphere(pair)
+    (bulk, shear), (bulk_in, shear_in) = moduli["matrix"], moduli["inclusion"]
     slopes = ((bulk_in - bulk) * volumetric, (shear_in - shear) * deviatoric)
     expected = {"contrast 10": (1.047535, 0.665557), "iron in glass": (29.2260, 23.4278)}
     assert slopes == pytest.approx(expected[pair], rel=1e-4)
@@ -119,8 +135,48 @@ def test_a_dilute_sphere_changes_the_moduli_as_eshelby_says(pair, build_problem)
         ((c11 + 2.0 * c12) / 3.0 - bulk) / fraction,
         ((c11 - c12 + 3.0 * c44) / 5.0 - shear) / fraction,
     )
-    print(pair, fraction, len(mesh.cells), found, slopes)
+    print(pair, fraction, len(dilute_mesh.cells), found, slopes)
     assert found == pytest.approx(slopes, rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", list(CONSTANTS))
+def test_the_strain_in_a_dilute_sphere_is_eshelbys(pair, dilute_mesh, build_problem, build_path):
+    moduli, volumetric, deviatoric = dilute_sphere(pair)
+    bulk_in, shear_in = moduli["inclusion"]
+    identity = np.eye(3)
+    # Volumetric strain, and every deviatoric component.
+    far = 1e-3 * np.array([[2.0, 0.7, 0.4], [0.7, 1.0, -0.3], [0.4, -0.3, 0.3]])
+    problem = build_problem(dilute_mesh, elastic_materials(pair), "small", "periodic")
+    *_, row = problem.march(build_path((identity + far, 1)))
+
+    def parts(stress):
+        """Trace and deviator of the strain in the sphere."""
+        trace = np.trace(stress, axis1=-2, axis2=-1) / (3.0 * bulk_in)
+        mean = np.trace(stress, axis1=-2, axis2=-1)[..., None, None] / 3.0
+        return trace, (stress - mean * identity) / (2.0 * shear_in)
+
+    trace, deviator = parts(row.phases["inclusion"].mean_cauchy_stress)
+    far_deviator = far - np.trace(far) / 3.0 * identity
+    found = (
+        trace / np.trace(far),
+        (deviator * far_deviator).sum() / (far_deviator**2).sum(),
+    )
+    # Eshelby's strain is even. The sphere is a polyhedron here, which the cells at its edges feel.
+    fields = problem.snapshot()
+    inside = fields.cell_data["phase"] == dilute_mesh.phase_names.index("inclusion")
+    cell_trace, cell_deviator = parts(fields.cell_data["cauchy_stress [GPa]"][inside])
+    scatter = (
+        np.std(cell_trace / np.trace(far)),
+        np.sqrt(((cell_deviator - deviator) ** 2).sum(axis=(1, 2)).mean())
+        / np.linalg.norm(far_deviator),
+    )
+    print(pair, np.count_nonzero(inside), found, (volumetric, deviatoric), scatter)
+    assert found == pytest.approx((volumetric, deviatoric), rel=0.02)
+    assert max(scatter) < 0.02 * min(found)
+    # Every component, and so no strain in another direction.
+    size = deviatoric * np.linalg.norm(far_deviator)
+    np.testing.assert_allclose(deviator, deviatoric * far_deviator, rtol=0.0, atol=0.02 * size)
 
 
 def relative_errors(pair, fraction, size_nm, build_problem):
