@@ -1,15 +1,12 @@
-"""Regions of an atom probe specimen in its report: crystals, caps, voxels of a region, sizes."""
+"""Crystals and caps of an atom probe specimen in its report, and histograms of sizes."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import ndimage
 
-from ngcfem.atomprobe.composition_field import VoxelGrid
 from ngcfem.atomprobe.crystal_results import CrystalsFound
-from ngcfem.atomprobe.isosurfaces import zero_surface
 from ngcfem.microstructure.cell import Cap, Inclusion, Rows
-from ngcfem.quantities import NANOCRYSTAL, SC_RICH, BoolArray, FloatArray, IntArray
+from ngcfem.quantities import NANOCRYSTAL, SC_RICH, FloatArray, IntArray
 from ngcfem.report.atom_probe_sections import ReportBlock, ReportFigure, ReportSection, ReportTable
 from ngcfem.report.atom_probe_surfaces import DrawnSurface
 from ngcfem.report.cell_surfaces import cap_surface, crystal_surface
@@ -66,36 +63,6 @@ def _joined(
     first = np.cumsum([0, *(len(points) for points, _ in surfaces)])
     triangles = [part + start for (_, part), start in zip(surfaces, first, strict=False)]
     return np.concatenate([points for points, _ in surfaces]), np.concatenate(triangles)
-
-
-def voxel_surface(
-    name: str, colour: str, grid: VoxelGrid, chosen: BoolArray, opacity: float = 1.0
-) -> DrawnSurface:
-    """Draw the surface of chosen voxels, such as those of the network.
-
-    Parameters
-    ----------
-    name : str
-        What they are.
-    colour : str
-        Hexadecimal ``#rrggbb``.
-    grid : VoxelGrid
-        The voxels.
-    chosen : ndarray of bool, shape (nx, ny, nz)
-        Which of them.
-    opacity : float
-        From 0, glass, to 1.
-
-    Returns
-    -------
-    DrawnSurface
-        Closed; without triangles if there are no voxels. Steps are rounded with a Gaussian of 0.7
-        voxels, so that pieces of one voxel vanish.
-    """
-    smooth = ndimage.gaussian_filter(np.pad(chosen.astype(np.float32), 2), 0.7)
-    vertices, triangles = zero_surface(smooth - 0.5)
-    points = np.asarray(grid.origin_nm, dtype=np.float64) + (vertices - 1.5) * grid.voxel_nm
-    return DrawnSurface(name, colour, points, triangles, opacity)
 
 
 def crystal_section(found: CrystalsFound) -> ReportSection:

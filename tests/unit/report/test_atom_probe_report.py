@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ngcfem.atomprobe.composition_field import VoxelGrid, composition_field
+from ngcfem.atomprobe.composition_field import composition_field
 from ngcfem.atomprobe.crystals import find_crystals
 from ngcfem.atomprobe.field_analyses import FieldAnalysisSettings, analyse_field
 from ngcfem.atomprobe.ion_reading import open_ions
@@ -27,7 +27,6 @@ from ngcfem.report.atom_probe_figures import draw_composition_maps, draw_composi
 from ngcfem.report.atom_probe_regions import (
     crystal_section,
     crystal_surfaces,
-    voxel_surface,
 )
 from ngcfem.report.atom_probe_sections import ReportFigure, ReportSection, ReportTable
 from ngcfem.report.atom_probe_surfaces import DrawnSurface, drawn_isosurfaces
@@ -335,15 +334,3 @@ def test_crystals_are_drawn_as_they_were_fitted(specimen):
         "Sc-rich cap",
     ]  # fmt: skip
     assert cells[15] == "cut by the rim, below resolution"
-
-
-def test_voxels_are_drawn_where_they_are():
-    grid = VoxelGrid((1.0, 2.0, 3.0), 0.5, (20, 20, 20))
-    chosen = np.zeros(grid.shape, dtype=bool)
-    chosen[4:16, 5:17, 6:10] = True
-    drawn = voxel_surface("slab", "#f0a830", grid, chosen)
-    # 6 x 6 x 2 nm with 56 nm of edges, where a Gaussian of s = 0.35 nm takes off less than s^2.
-    assert 72.0 - 56.0 * 0.35**2 < enclosed(drawn) < 72.0
-    np.testing.assert_allclose(drawn.vertices_nm.min(axis=0), (3.0, 4.5, 6.0), atol=0.05)
-    np.testing.assert_allclose(drawn.vertices_nm.max(axis=0), (9.0, 10.5, 8.0), atol=0.05)
-    assert len(voxel_surface("none", "#f0a830", grid, ~np.ones_like(chosen)).triangles) == 0

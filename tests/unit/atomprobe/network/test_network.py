@@ -101,7 +101,9 @@ def test_specimen_without_network_has_no_numbers(ions_of):
         pytest.param(
             {"seed": 201, "interface_sc": 0.14, "matrix_sc": 0.089, "efficiency": 0.8},
             marks=pytest.mark.xfail(
-                strict=True, reason="not met: boundaries are invented, lineal intercept -14 %"
+                strict=True,
+                raises=AssertionError,
+                reason="not met: boundaries are invented, lineal intercept -14 %",
             ),
         ),
     ],
